@@ -1,0 +1,195 @@
+"""Carrying out a purge, entry by entry, each looked at once more just before it goes.
+
+Everything happens below the opened cache root, with the rights of this process, which in system mode are the
+owner's. One entry's failure never stops the others.
+"""
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+
+from cachewarden.ecosystems.base import Context, Ecosystem, Guard
+from cachewarden.model.caches import Entry, Kind
+from cachewarden.model.plans import Failure, Outcome, Purge, RemovedEntry
+from cachewarden.model.units import Bytes
+from cachewarden.system.ports import WritableFolder
+from cachewarden.system.removal import Removal, StoppedError, TreeRemover, remove_empty, remove_file
+
+TRASH = ".cachewarden-trash"
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+
+
+@dataclass(slots=True)
+class _Tally:
+    removed: list[RemovedEntry] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    freed: int = 0
+
+
+class BusyEntryError(Exception):
+    """The entry must stay for now; the text says why."""
+
+
+def purge(
+    action: Purge,
+    ecosystem: Ecosystem,
+    root: WritableFolder,
+    context: Context,
+    *,
+    may_go_on: Callable[[], bool],
+    progress: Callable[[RemovedEntry], None],
+) -> Outcome:
+    """Removes the entries of ``action`` from the open cache ``root`` and tells what really went.
+
+    ``may_go_on`` is asked often; after a no the outcome is ``incomplete`` and whole: nothing is left half removed
+    where the tool would find it.
+    """
+    tally = _Tally()
+    worker = _Purger(root, ecosystem.guard(action.cache, context), may_go_on)
+    incomplete = False
+    for chosen in action.entries:
+        if not may_go_on():
+            incomplete = True
+            break
+        removal = Removal()
+        stopped = _one(worker, chosen.entry, removal, tally)
+        tally.freed += removal.freed
+        if stopped or worker.went:
+            entry = chosen.entry
+            gone = RemovedEntry(
+                entry.path, entry.kind, entry.name, entry.version, Bytes(removal.freed), chosen.reason
+            )
+            tally.removed.append(gone)
+            progress(gone)
+        if stopped:
+            incomplete = True
+            break
+    worker.tidy()
+    return Outcome(
+        policy=action.policy,
+        action="purge",
+        cache=action.cache,
+        removed=tuple(tally.removed),
+        freed=Bytes(tally.freed),
+        failures=tuple(tally.failures),
+        incomplete=incomplete,
+    )
+
+
+def _one(worker: "_Purger", entry: Entry, removal: Removal, tally: _Tally) -> bool:
+    """Tries one entry; whether the caller stopped it half-way (then the rest of it waits in the trash)."""
+    worker.went = False
+    try:
+        worker.remove(entry, removal)
+    except StoppedError:
+        return True
+    except BusyEntryError as busy:
+        tally.failures.append(Failure(entry.path, str(busy), busy=True))
+    except OSError as error:
+        tally.failures.append(Failure(entry.path, error.strerror or str(error)))
+    tally.failures.extend(Failure(path, error.strerror or str(error)) for path, error in removal.failures)
+    return False
+
+
+class _Purger:
+    """Removes entries of one cache. ``went`` tells whether the tool can still see the last one."""
+
+    def __init__(self, root: WritableFolder, guard: Guard, may_go_on: Callable[[], bool]) -> None:
+        self._root = root
+        self._guard = guard
+        self._may_go_on = may_go_on
+        self._serial = 0
+        self.went = False
+
+    def remove(self, entry: Entry, removal: Removal) -> None:
+        """Raises BusyEntryError, StoppedError, and OSError when nothing of it could go."""
+        names = entry.path.split("/")
+        with ExitStack() as opened:
+            chain = [self._root]
+            for name in names[:-1]:
+                chain.append(opened.enter_context(chain[-1].folder(name)))
+            if not self._still_there(chain[-1], entry):
+                return
+            if hold := self._guard(self._root, chain[-1], entry):
+                raise BusyEntryError(hold)
+            if entry.tree:
+                self._tree(chain[-1], names[-1], entry, removal)
+            else:
+                self._files(chain[-1], entry, removal)
+            self.went = self.went or removal.freed > 0
+            _prune(chain, names[:-1], entry.prune, removal)
+
+    def _still_there(self, parent: WritableFolder, entry: Entry) -> bool:
+        """Whether it is what was measured; gone already is fine, changed is not ours to judge."""
+        name = entry.path.rpartition("/")[2]
+        try:
+            status = parent.node(name).stat
+        except FileNotFoundError:
+            return False
+        expected = entry.identity
+        if (status.st_dev, status.st_ino) != (expected.device, expected.inode) or (
+            not entry.leftover and status.st_mtime_ns != expected.modified
+        ):
+            raise BusyEntryError("it was changed since it was measured")
+        return True
+
+    def _files(self, parent: WritableFolder, entry: Entry, removal: Removal) -> None:
+        name = entry.path.rpartition("/")[2]
+        remove_file(parent, parent.node(name), removal)
+        self.went = True
+        for part in entry.parts:
+            try:
+                remove_file(parent, parent.node(part), removal)
+            except FileNotFoundError:
+                continue
+
+    def _tree(self, parent: WritableFolder, name: str, entry: Entry, removal: Removal) -> None:
+        if entry.kind is not Kind.PACKAGE:
+            # Nothing of a tool reads these as a whole: half of one does no harm.
+            spill = parent if entry.leftover else None
+            TreeRemover(spill, self._may_go_on).remove(parent, name, removal)
+            self.went = not removal.failures
+            return
+        with ExitStack() as opened:
+            try:
+                trash = opened.enter_context(self._trash())
+            except OSError as error:
+                if error.errno not in _NO_ROOM:
+                    raise
+                self._without_trash(parent, name, removal)
+                return
+            parked = self._parked_name(name)
+            parent.move(name, trash, parked)
+            self.went = True
+            TreeRemover(trash, self._may_go_on).remove(trash, parked, removal)
+
+    def _trash(self) -> WritableFolder:
+        with suppress(FileExistsError):
+            self._root.make_folder(TRASH)
+        return self._root.folder(TRASH)
+
+    def _parked_name(self, name: str) -> str:
+        self._serial += 1
+        return f"{time.time_ns():x}-{os.getpid()}-{self._serial}-{name}"[:250]
+
+    def _without_trash(self, parent: WritableFolder, name: str, removal: Removal) -> None:
+        """Not even room for a folder: ``index.json`` goes first, then conda no longer takes it for a package."""
+        with parent.folder(name) as package, package.folder("info") as info:
+            remove_file(info, info.node("index.json"), removal)
+        self.went = True
+        TreeRemover(None, self._may_go_on).remove(parent, name, removal)
+
+    def tidy(self) -> None:
+        """Removes the trash folder when nothing is left in it."""
+        remove_empty(self._root, TRASH, Removal())
+
+
+def _prune(chain: list[WritableFolder], names: list[str], count: int, removal: Removal) -> None:
+    """Removes up to ``count`` folders above an entry, the nearest first, as long as they are empty."""
+    for level in range(len(names) - 1, max(len(names) - 1 - count, -1), -1):
+        if not remove_empty(chain[level], names[level], removal):
+            return
+

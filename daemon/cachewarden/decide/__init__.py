@@ -1,0 +1,1 @@
+"""The decision: a pure function from what is to what should be done. No input, no output, no clock."""

@@ -1,0 +1,1 @@
+"""What is known of each package manager's cache: one file per concern, the registry to add another."""

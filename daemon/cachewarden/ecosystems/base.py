@@ -1,0 +1,88 @@
+"""What an ecosystem must be able to tell. ``registry`` lists those there are."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from cachewarden.model.caches import Cache, Entry, Kind, MeasuredCache, Owner, Problem
+from cachewarden.model.units import Instant
+from cachewarden.system.ports import Files, Folder, Processes
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where to look: an owner, that owner's environment variables, and files read with that owner's rights."""
+
+    owner: Owner
+    environ: Mapping[str, str]
+    files: Files
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A path that may be a cache. ``configured``: somebody named it, so a misfit is a problem worth saying."""
+
+    ecosystem: str
+    path: str
+    source: str
+    configured: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Where an ecosystem keeps things for this owner.
+
+    ``environments`` are absolute prefixes that may use packages of a cache. ``softlinks`` are the places that make
+    the tool link environments to the cache by symlink: then no package can be proved unused.
+    """
+
+    candidates: tuple[Candidate, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    environments: tuple[str, ...] = ()
+    softlinks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What measuring and guarding need beside the cache itself."""
+
+    surroundings: Surroundings
+    located: Located
+    processes: Processes
+    now: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A measured cache with what could not be measured in it."""
+
+    cache: MeasuredCache
+    problems: tuple[Problem, ...] = ()
+
+
+Guard = Callable[[Folder, Folder, Entry], str | None]
+"""Asked just before an entry goes, with the cache root and the entry's own folder: why it must stay, or ``None``."""
+
+
+class Ecosystem(Protocol):
+    """One package manager's knowledge; a new one is a class of this shape and a line in ``registry``."""
+
+    name: str
+    kinds: tuple[Kind, ...]
+    """Cheapest to lose first."""
+
+    def locate(self, surroundings: Surroundings) -> Located:
+        """Every place where the tool may keep a cache for this owner; nothing is opened below them."""
+        ...
+
+    def recognise(self, folder: Folder) -> str | None:
+        """Why this folder is not a cache of this ecosystem; ``None`` when it is one, or empty."""
+        ...
+
+    def measure(self, cache: Cache, folder: Folder, context: Context) -> Measured:
+        """All entries of the cache, with their holds."""
+        ...
+
+    def guard(self, cache: Cache, context: Context) -> Guard:
+        """The last look before a removal."""
+        ...

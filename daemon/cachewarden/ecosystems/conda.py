@@ -1,0 +1,139 @@
+"""conda, mamba and micromamba: what a package cache consists of, and when a part of it may go."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from cachewarden.ecosystems import conda_config
+from cachewarden.ecosystems.base import Context, Guard, Located, Measured, Surroundings
+from cachewarden.ecosystems.conda_entries import TARBALL_ENDINGS, TRASH, PackagesFolder
+from cachewarden.ecosystems.conda_use import Use
+from cachewarden.ecosystems.trees import Tally, is_folder, reason, survey
+from cachewarden.model.caches import Cache, Entry, Kind, MeasuredCache, Problem
+from cachewarden.model.units import Bytes
+from cachewarden.system.ports import Folder
+
+_MARKS = {"urls.txt", "urls", "cache", TRASH, ".trash", ".logs", "https", "http", "file"}
+
+
+class Conda:
+    """The ``Ecosystem`` of conda's package caches."""
+
+    name = "conda"
+    kinds = (Kind.DEBRIS, Kind.LOG, Kind.INDEX, Kind.TARBALL, Kind.PACKAGE)
+
+    def locate(self, surroundings: Surroundings) -> Located:
+        """See ``conda_config``."""
+        return conda_config.locate(surroundings)
+
+    def recognise(self, folder: Folder) -> str | None:
+        """``urls.txt`` or an index, a tarball, or an extracted package; or nothing yet."""
+        empty = True
+        for node in folder.nodes():
+            empty = False
+            if node.name in _MARKS or node.name.endswith(TARBALL_ENDINGS):
+                return None
+            if is_folder(node) and _has_index(folder, node.name):
+                return None
+        return None if empty else "does not look like a conda package cache: no urls.txt, tarball or package is in it"
+
+    def measure(self, cache: Cache, folder: Folder, context: Context) -> Measured:
+        """All entries, with the reasons why packages in use must stay."""
+        tally = Tally()
+        tally.add(folder.stat())
+        reader = PackagesFolder(tally)
+        reader.read(folder)
+        use = Use(cache, context)
+        busy = use.busy() or _locked(reader.lock_files, context)
+        entries = tuple(_with_hold(entry, use, busy) for entry in reader.entries())
+        measured = MeasuredCache(cache, folder.stat().st_dev, Bytes(tally.size), entries)
+        return Measured(measured, (*reader.problems, *_softlink_problems(use, cache, entries)))
+
+    def guard(self, cache: Cache, context: Context) -> Guard:
+        """Looks again for a running tool, and for new links to a package, before it goes."""
+        use = Use(cache, context)
+
+        def ask(root: Folder, parent: Folder, entry: Entry) -> str | None:
+            if entry.leftover or entry.kind is Kind.LOG:
+                return None
+            if busy := use.busy() or _locked(_lock_inodes(root, parent, entry), context):
+                return busy
+            if entry.kind is not Kind.PACKAGE:
+                return None
+            return _package_use(use, entry) or _linked_since(parent, entry)
+
+        return ask
+
+
+def _has_index(folder: Folder, name: str) -> bool:
+    try:
+        with folder.folder(name) as inner, inner.folder("info") as info:
+            info.node("index.json")
+            return True
+    except OSError:
+        return False
+
+
+def _with_hold(entry: Entry, use: Use, busy: str | None) -> Entry:
+    hold = entry.hold
+    if entry.leftover or entry.kind is Kind.LOG:
+        return entry
+    if busy:
+        hold = busy
+    elif entry.kind is Kind.PACKAGE:
+        # The name of the environment says more than a number of links.
+        hold = _package_use(use, entry, skip_links=hold is not None) or hold
+    elif entry.kind is Kind.DEBRIS and use.open_in_it(entry.path):
+        hold = "a process has it open"
+    return replace(entry, hold=hold) if hold != entry.hold else entry
+
+
+def _package_use(use: Use, entry: Entry, *, skip_links: bool = False) -> str | None:
+    recorded = use.recorded(entry.path.rpartition("/")[2])
+    if recorded or skip_links:
+        return recorded
+    return use.linked(entry.path) or use.unprovable()
+
+
+def _locked(inodes: list[int], context: Context) -> str | None:
+    if inodes and context.processes.locked_inodes().intersection(inodes):
+        return "a tool holds a lock in this cache"
+    return None
+
+
+def _lock_inodes(root: Folder, parent: Folder, entry: Entry) -> list[int]:
+    """Locks that concern an entry, as they are now: mamba makes its lock file anew for each transaction.
+
+    mamba locks ``<root>/<name of root>.lock`` and ``cache/cache.lock`` (``core/util.cpp``), conda the index files and
+    partial downloads themselves (``gateways/disk/lock.py``).
+    """
+    own = [(root, f"{root.path.rstrip('/').rpartition('/')[2]}.lock")]
+    if entry.kind in {Kind.INDEX, Kind.DEBRIS}:
+        own += [(parent, name) for name in (entry.path.rpartition("/")[2], *entry.parts, "cache.lock")]
+    found: list[int] = []
+    for folder, name in own:
+        try:
+            found.append(folder.node(name).stat.st_ino)
+        except OSError:
+            continue
+    return found
+
+
+def _linked_since(parent: Folder, entry: Entry) -> str | None:
+    """An environment made after the measurement shows in the link counts."""
+    known = {(share.device, share.inode) for share in entry.shares}
+    tally = Tally()
+    try:
+        with parent.folder(entry.path.rpartition("/")[2]) as folder:
+            survey(folder, tally)
+    except OSError as error:
+        return f"it cannot be seen whole: {reason(error)}"
+    if any(links.met < links.needed and key not in known for key, links in tally.shared.items()):
+        return "in use: it was linked into an environment since it was measured"
+    return None
+
+
+def _softlink_problems(use: Use, cache: Cache, entries: tuple[Entry, ...]) -> Iterator[Problem]:
+    why = use.unprovable()
+    count = sum(entry.kind is Kind.PACKAGE and entry.hold == why for entry in entries)
+    if why and count:
+        yield Problem(cache.path, f"{count} packages are kept: {why}")

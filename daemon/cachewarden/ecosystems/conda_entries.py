@@ -1,0 +1,267 @@
+"""Reading a conda package cache: flat as conda keeps it, or nested as mamba >= 2.6 does."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from cachewarden.ecosystems.trees import Tally, identity, is_file, is_folder, reason, survey, tolerant_size
+from cachewarden.model.caches import Entry, Kind, Problem, Share
+from cachewarden.model.units import Bytes, Inodes, Instant
+from cachewarden.system.ports import Folder, Node
+
+TRASH = ".cachewarden-trash"
+TARBALL_ENDINGS = (".conda", ".tar.bz2")
+_DEBRIS_ENDINGS = (".partial", ".c~", ".conda_trash")
+_SCHEMES = {"http", "https", "file", "ftp", "s3", "oci"}
+_DISTRIBUTION = re.compile(r"(?P<name>[^/]+)-(?P<version>[^-/]+)-(?P<build>[^-/]+)")
+_INDEX_FILE = re.compile(
+    r"(?P<key>[0-9a-f]{8})(\.info)?(\.json|\.msgpack\.zst|\.state\.json|\.solv|\.json\.zst|\.jlap)"
+)
+_SHARDS = "repodata_shards.db"
+_DEEPEST_CHANNEL = 8
+_LONGEST_RECORD = 1 << 20
+RANK_STANDING_TARBALL = 30
+"""Its extracted folder stands: conda does without it."""
+RANKS = {Kind.DEBRIS: 0, Kind.LOG: 10, Kind.INDEX: 20, Kind.TARBALL: 40, Kind.PACKAGE: 50}
+
+
+@dataclass(slots=True)
+class Draft:
+    """An entry in the making."""
+
+    path: str
+    kind: Kind
+    nodes: list[Node]
+    tally: Tally = field(default_factory=Tally)
+    name: str | None = None
+    version: str | None = None
+    accessed: int = 0
+    written: int = 0
+    tree: bool = False
+    leftover: bool = False
+    hold: str | None = None
+
+    @property
+    def distribution(self) -> str:
+        """``name-version-build`` of a package or tarball."""
+        base = self.path.rpartition("/")[2]
+        for ending in TARBALL_ENDINGS:
+            base = base.removesuffix(ending)
+        return base
+
+
+class PackagesFolder:
+    """Reads one cache root; ``drafts`` and ``problems`` are filled by ``read``."""
+
+    def __init__(self, tally: Tally) -> None:
+        """Everything met is added to ``tally``."""
+        self.drafts: list[Draft] = []
+        self.problems: list[Problem] = []
+        self.lock_files: list[int] = []
+        """Inodes whose lock means that a tool is at work (mamba's, conda's of its index)."""
+        self._tally = tally
+
+    def read(self, folder: Folder) -> None:
+        """Walks everything once."""
+        self._level(folder, "", 0)
+
+    def _level(self, folder: Folder, path: str, depth: int) -> None:
+        for node in folder.nodes():
+            below = f"{path}/{node.name}" if path else node.name
+            try:
+                if is_file(node):
+                    self._tally.add(node.stat)
+                    self._file(node, below)
+                elif is_folder(node):
+                    self._folder(folder, node, below, depth)
+                else:
+                    self._tally.add(node.stat)
+            except OSError as error:
+                self.problems.append(Problem(f"{folder.path}/{node.name}", reason(error)))
+
+    def _file(self, node: Node, path: str) -> None:
+        if node.name.endswith(TARBALL_ENDINGS):
+            self._add(Draft(path, Kind.TARBALL, [node]))
+        elif node.name.endswith(_DEBRIS_ENDINGS):
+            self.lock_files.append(node.stat.st_ino)
+            self._add(Draft(path, Kind.DEBRIS, [node]))
+        elif node.name.endswith(".lock"):
+            self.lock_files.append(node.stat.st_ino)
+
+    def _add(self, draft: Draft) -> None:
+        for node in draft.nodes:
+            draft.tally.add(node.stat)
+            draft.accessed = max(draft.accessed, node.stat.st_atime_ns)
+        match = _DISTRIBUTION.fullmatch(draft.distribution) if draft.kind is Kind.TARBALL else None
+        if match:
+            draft.name, draft.version = match["name"], match["version"]
+        self.drafts.append(draft)
+
+    def _folder(self, parent: Folder, node: Node, path: str, depth: int) -> None:
+        with parent.folder(node.name) as folder:
+            if depth == 0 and node.name in {TRASH, ".trash"}:
+                self._tally.add(node.stat)
+                self._trash(folder, path, leftover=node.name == TRASH)
+            elif depth == 0 and node.name == ".logs":
+                self._tally.add(node.stat)
+                self._logs(folder, path)
+            elif node.name == "cache":
+                self._tally.add(node.stat)
+                self._index(folder, path)
+            elif _is_package(folder):
+                self._package(folder, node, path)
+            elif depth < _DEEPEST_CHANNEL and (depth or node.name in _SCHEMES):
+                self._tally.add(node.stat)
+                self._level(folder, path, depth + 1)
+            else:
+                self._tally.add(node.stat)
+                self.problems.extend(tolerant_size(folder, self._tally))
+
+    def _trash(self, folder: Folder, path: str, *, leftover: bool) -> None:
+        for node in folder.nodes():
+            draft = Draft(f"{path}/{node.name}", Kind.DEBRIS, [node], tree=is_folder(node), leftover=leftover)
+            draft.tally.add(node.stat)
+            if draft.tree:
+                # Trash may have any shape, and goes whatever it is: what cannot be weighed is not told as a hold.
+                with folder.folder(node.name) as inner:
+                    self.problems.extend(tolerant_size(inner, draft.tally))
+            self._merge(draft.tally)
+            self.drafts.append(draft)
+
+    def _logs(self, folder: Folder, path: str) -> None:
+        for node in folder.nodes():
+            self._tally.add(node.stat)
+            if is_file(node):
+                self._add(Draft(f"{path}/{node.name}", Kind.LOG, [node]))
+
+    def _index(self, folder: Folder, path: str) -> None:
+        """Repodata: the files of one channel go together."""
+        groups: dict[str, list[Node]] = {}
+        for node in folder.nodes():
+            self._tally.add(node.stat)
+            if not is_file(node):
+                continue
+            if node.name.endswith((".info.json", ".lock")):
+                self.lock_files.append(node.stat.st_ino)
+            match = _INDEX_FILE.fullmatch(node.name)
+            if match:
+                groups.setdefault(match["key"], []).append(node)
+            elif node.name.startswith(_SHARDS):
+                groups.setdefault(_SHARDS, []).append(node)
+        for nodes in groups.values():
+            nodes.sort(key=lambda node: (len(node.name), node.name))
+            self._add(Draft(f"{path}/{nodes[0].name}", Kind.INDEX, nodes))
+
+    def _package(self, folder: Folder, node: Node, path: str) -> None:
+        draft = Draft(path, Kind.PACKAGE, [node], tree=True)
+        draft.tally.add(node.stat)
+        draft.written = node.stat.st_mtime_ns
+        try:
+            survey(folder, draft.tally)
+        except OSError as error:
+            draft.hold = f"it cannot be seen whole: {reason(error)}"
+            self.problems.append(Problem(folder.path, reason(error)))
+        self._record(folder, draft)
+        self._merge(draft.tally)
+        self.drafts.append(draft)
+
+    def _record(self, package: Folder, draft: Draft) -> None:
+        """Name and version by ``repodata_record.json``, the source of truth, or ``index.json``."""
+        match = _DISTRIBUTION.fullmatch(draft.distribution)
+        if match:
+            draft.name, draft.version = match["name"], match["version"]
+        with package.folder("info") as info:
+            for name in ("repodata_record.json", "index.json"):
+                try:
+                    node = info.node(name)
+                    draft.accessed = max(draft.accessed, node.stat.st_atime_ns)
+                    if name == "repodata_record.json":
+                        draft.written = max(draft.written, node.stat.st_mtime_ns)
+                    record = json.loads(info.read(name, _LONGEST_RECORD))
+                except (OSError, ValueError, RecursionError):
+                    continue
+                if isinstance(record, dict) and isinstance(record.get("name"), str):
+                    draft.name = record["name"]
+                    draft.version = str(record.get("version")) if record.get("version") is not None else None
+                    return
+
+    def _merge(self, tally: Tally) -> None:
+        """Adds a part's figures to the whole, inodes shared between parts once."""
+        self._tally.size += tally.size
+        self._tally.modified = max(self._tally.modified, tally.modified)
+        for key, links in tally.shared.items():
+            whole = self._tally.shared.get(key)
+            if whole:
+                whole.met += links.met
+                self._tally.size -= links.size
+            else:
+                self._tally.shared[key] = type(links)(links.met, links.needed, links.size)
+
+    def entries(self) -> Iterator[Entry]:
+        """What was read, ``hold`` as far as the cache itself tells."""
+        standing = {draft.path for draft in self.drafts if draft.kind is Kind.PACKAGE}
+        for draft in self.drafts:
+            yield self._entry(draft, standing)
+
+    def _entry(self, draft: Draft, standing: set[str]) -> Entry:
+        rank = RANKS[draft.kind]
+        if draft.kind is Kind.TARBALL and _without_ending(draft.path) in standing:
+            rank = RANK_STANDING_TARBALL
+        # An extracted file carries the time of its build, years ago: only folder and record tell of this machine.
+        modified = draft.written if draft.kind is Kind.PACKAGE else draft.tally.modified
+        return Entry(
+            path=draft.path,
+            kind=draft.kind,
+            name=draft.name,
+            version=draft.version,
+            size=Bytes(draft.tally.size),
+            frees=draft.tally.frees,
+            frees_inodes=Inodes(draft.tally.frees_inodes),
+            modified=Instant(modified),
+            last_used=Instant(max(draft.accessed, modified)),
+            identity=identity(draft.nodes[0].stat),
+            rank=rank,
+            hold=draft.hold or self._outside(draft),
+            parts=tuple(node.name for node in draft.nodes[1:]),
+            tree=draft.tree,
+            leftover=draft.leftover,
+            shares=self._shares(draft),
+        )
+
+    def _outside(self, draft: Draft) -> str | None:
+        """Hard links that are in no entry of this cache are an environment's, or somebody's copy of it."""
+        if draft.kind is not Kind.PACKAGE:
+            return None
+        count = sum(
+            1
+            for key, links in draft.tally.shared.items()
+            if links.needed > links.met and links.needed > self._tally.shared[key].met
+        )
+        if not count:
+            return None
+        return f"in use: {count} of its files {'is' if count == 1 else 'are'} hard-linked outside of the cache"
+
+    def _shares(self, draft: Draft) -> tuple[Share, ...]:
+        """Only inodes whose names are all in this cache: others are never freed from here."""
+        return tuple(
+            share
+            for share in draft.tally.shares()
+            if self._tally.shared[share.device, share.inode].met >= share.needed
+        )
+
+
+def _without_ending(path: str) -> str:
+    for ending in TARBALL_ENDINGS:
+        if path.endswith(ending):
+            return path.removesuffix(ending)
+    return path
+
+
+def _is_package(folder: Folder) -> bool:
+    """``info/index.json`` is all that conda asks of an extracted package (``models/records.py``)."""
+    try:
+        with folder.folder("info") as info:
+            return is_file(info.node("index.json"))
+    except OSError:
+        return False

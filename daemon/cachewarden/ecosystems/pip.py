@@ -1,0 +1,150 @@
+"""pip: what its cache consists of, and when a part of it may go (facts: pip's own sources, named where used)."""
+
+import re
+from dataclasses import replace
+
+from cachewarden.ecosystems import pip_config
+from cachewarden.ecosystems.base import Context, Guard, Located, Measured, Surroundings
+from cachewarden.ecosystems.pip_http import HttpTree
+from cachewarden.ecosystems.pip_shards import Draft, Shard, weigh_strangers
+from cachewarden.ecosystems.pip_wheels import BUILD, BUILDING, WheelTree
+from cachewarden.ecosystems.running import describe, first_running
+from cachewarden.ecosystems.trees import Tally, is_file, is_folder, reason
+from cachewarden.model.caches import Cache, Entry, Kind, MeasuredCache, Problem
+from cachewarden.model.units import Bytes
+from cachewarden.system.ports import Folder, Node
+
+_HTTP = ("http", "http-v2")
+_KNOWN = {*_HTTP, "wheels", "selfcheck", "selfcheck.json"}
+_TOOL = re.compile(r"pip(-?\d+(\.\d+)*)?(\.pyz|\.py)?|__pip-runner__\.py|pip(x|-sync|-compile)|pipenv")
+_SELFCHECK = re.compile(r"[0-9a-f]{56}")
+
+
+class Pip:
+    """The ``Ecosystem`` of pip."""
+
+    name = "pip"
+    kinds = (Kind.DEBRIS, Kind.INDEX, Kind.DOWNLOAD, Kind.BUILT_WHEEL)
+
+    def locate(self, surroundings: Surroundings) -> Located:
+        """See ``pip_config``."""
+        return pip_config.locate(surroundings)
+
+    def recognise(self, folder: Folder) -> str | None:
+        """A pip cache holds ``http``, ``http-v2``, ``wheels`` or ``selfcheck``, or nothing yet."""
+        names = {node.name for node in folder.nodes()}
+        if names and not names & _KNOWN:
+            return "does not look like a pip cache: neither http, http-v2, wheels nor selfcheck is in it"
+        return None
+
+    def measure(self, cache: Cache, folder: Folder, context: Context) -> Measured:
+        """All entries; a folder that is not pip's is counted in the size and left alone."""
+        tally = Tally()
+        tally.add(folder.stat())
+        drafts: list[Draft] = []
+        problems: list[Problem] = []
+        strangers: list[Node] = []
+        for node in folder.nodes():
+            tally.add(node.stat)
+            try:
+                found = _part(folder, node, tally, problems)
+            except OSError as error:
+                problems.append(Problem(f"{folder.path}/{node.name}", reason(error)))
+                continue
+            drafts.extend(found or ())
+            if found is None:
+                strangers.append(node)
+        problems.extend(weigh_strangers(folder, strangers, tally))
+        entries = _held([draft.entry() for draft in drafts], cache, context)
+        return Measured(
+            MeasuredCache(cache, folder.stat().st_dev, Bytes(tally.size), tuple(entries)), tuple(problems)
+        )
+
+    def guard(self, cache: Cache, context: Context) -> Guard:
+        """Looks again for a running pip and for a build before a built wheel goes."""
+        busy = _Busy(cache, context)
+
+        def ask(root: Folder, parent: Folder, entry: Entry) -> str | None:  # noqa: ARG001 - a Guard
+            if reason_to_stay := busy.reason(entry):
+                return reason_to_stay
+            if entry.kind is not Kind.BUILT_WHEEL:
+                return None
+            with parent.folder(entry.path.rpartition("/")[2]) as folder:
+                return BUILDING if any(BUILD.fullmatch(node.name) for node in folder.nodes()) else None
+
+        return ask
+
+
+def _part(folder: Folder, node: Node, tally: Tally, problems: list[Problem]) -> list[Draft] | None:
+    """The entries of one name at the top of a cache; ``None`` for what pip did not make."""
+    if is_folder(node) and node.name in _HTTP:
+        tree = HttpTree(tally)
+        tree.read(folder, node)
+        problems.extend(tree.problems)
+        return tree.drafts
+    if is_folder(node) and node.name == "wheels":
+        wheels = WheelTree(tally)
+        wheels.read(folder, node)
+        problems.extend(wheels.problems)
+        return wheels.drafts
+    if is_folder(node) and node.name == "selfcheck":
+        return _selfchecks(folder, node, tally)
+    if is_file(node) and node.name == "selfcheck.json":
+        return [_selfcheck(_Top(), node)]
+    if node.name in _KNOWN:
+        problems.append(Problem(f"{folder.path}/{node.name}", "a symbolic link or special file: not followed"))
+    return None
+
+
+class _Top(Shard):
+    """The cache root as a shard: its entries have no folder of their own."""
+
+    def __init__(self) -> None:
+        super().__init__("", None, None)  # type: ignore[arg-type]  # the root itself is never freed
+
+
+def _selfchecks(folder: Folder, node: Node, tally: Tally) -> list[Draft]:
+    shard = Shard(node.name, node, None)
+    found: list[Draft] = []
+    with folder.folder(node.name) as inner:
+        for item in inner.nodes():
+            tally.add(item.stat)
+            if is_file(item) and _SELFCHECK.fullmatch(item.name):
+                found.append(_selfcheck(shard, item))
+    return found
+
+
+def _selfcheck(shard: Shard, node: Node) -> Draft:
+    draft = Draft(shard, [node], Kind.INDEX)
+    draft.tally.add(node.stat)
+    draft.tally.accessed = node.stat.st_atime_ns
+    return draft
+
+
+class _Busy:
+    """Whether somebody is at work in the cache; asked of the machine only where it matters."""
+
+    def __init__(self, cache: Cache, context: Context) -> None:
+        self._cache = cache
+        self._context = context
+
+    def reason(self, entry: Entry) -> str | None:
+        """Why the entry must stay now."""
+        if entry.kind not in {Kind.DEBRIS, Kind.BUILT_WHEEL}:
+            return None  # pip heals a vanished response by itself (pypa/pip#5110)
+        uid = self._cache.owner.uid
+        if entry.path.startswith("wheels/"):
+            process = first_running(self._context.processes.running(), _TOOL, uid)
+            if process:
+                return describe(process)
+        path = f"{self._cache.path}/{entry.path}"
+        if any(opened == path or opened.startswith(path + "/") for opened in self._context.processes.open_files(uid)):
+            return "a process has it open"
+        return None
+
+
+def _held(entries: list[Entry], cache: Cache, context: Context) -> list[Entry]:
+    busy = _Busy(cache, context)
+    return [
+        replace(entry, hold=why) if entry.hold is None and (why := busy.reason(entry)) else entry for entry in entries
+    ]

@@ -1,0 +1,115 @@
+"""pip's HTTP cache: ``http-v2`` (a metadata and a body file per response) and ``http`` (one file, pip <= 23.2).
+
+Layout of both: ``a/b/c/d/e/<sha224 of the URL>``, the five folders being the first five digits
+(pip's ``network/cache.py`` and CacheControl's ``FileCache``).
+"""
+
+import re
+from collections.abc import Iterator
+
+from cachewarden.ecosystems import pip_names
+from cachewarden.ecosystems.msgpack import Blob, Fetch
+from cachewarden.ecosystems.pip_names import Body, Named
+from cachewarden.ecosystems.pip_shards import Draft, Shard, ShardTree, descend
+from cachewarden.ecosystems.trees import Tally, is_file, reason
+from cachewarden.model.caches import Kind, Problem
+from cachewarden.system.ports import Folder, Node
+
+_KEY = re.compile(r"([0-9a-f]{56})(\.body)?([A-Za-z0-9_]{8}\.tmp)?")
+
+
+class HttpTree:
+    """Reads one of the two trees; ``drafts`` and ``problems`` are filled by ``read``."""
+
+    def __init__(self, tally: Tally) -> None:
+        """Everything met is added to ``tally``."""
+        self._tree = ShardTree(5, "[0-9a-f]", tally, self._bottom)
+        self._pages: list[Draft] = []
+        self.drafts = self._tree.drafts
+        self.problems = self._tree.problems
+
+    def read(self, cache: Folder, node: Node) -> None:
+        """Walks the tree ``node`` of ``cache`` once and names what it can."""
+        self._tree.read(cache, node)
+        self._name_by_pages(cache)
+
+    def _bottom(self, folder: Folder, shard: Shard, nodes: list[Node]) -> list[Node]:
+        groups: dict[str, list[Node]] = {}
+        strangers: list[Node] = []
+        for node in nodes:
+            match = _KEY.fullmatch(node.name) if is_file(node) else None
+            if match is None:
+                strangers.append(node)
+            else:
+                groups.setdefault(node.name if match.group(3) else match.group(1), []).append(node)
+        for key, files in groups.items():
+            self._tree.draft(self._draft(folder, shard, key, files))
+        return strangers
+
+    def _draft(self, folder: Folder, shard: Shard, key: str, files: list[Node]) -> Draft:
+        files.sort(key=lambda node: len(node.name))  # the metadata first, it names the pair
+        draft = Draft(shard, files, Kind.DEBRIS)
+        for node in files:
+            draft.tally.add(node.stat)
+            draft.tally.accessed = max(draft.tally.accessed, node.stat.st_atime_ns)
+        if key.endswith(".tmp") or files[0].name != key:
+            return draft  # a body without its metadata is never a hit
+        draft.kind = Kind.DOWNLOAD
+        try:
+            self._identify(folder, draft)
+        except OSError as error:
+            self.problems.append(Problem(f"{folder.path}/{key}", f"its package is unknown: {reason(error)}"))
+        return draft
+
+    def _identify(self, folder: Folder, draft: Draft) -> None:
+        response = pip_names.response_of(_fetcher(folder, draft.nodes[0].name))
+        if response is None:
+            return
+        body = _body(folder, draft, response)
+        if pip_names.is_page(response):
+            draft.kind, draft.named = Kind.INDEX, pip_names.page_name(body)
+            self._pages.append(draft)
+            return
+        nature = pip_names.nature_of(body)
+        draft.kind = Kind.INDEX if nature.index else Kind.DOWNLOAD
+        by_headers = pip_names.named_by_headers(response)
+        draft.named = by_headers if by_headers.version else nature.name()
+
+    def _name_by_pages(self, cache: Folder) -> None:
+        """Second pass, for what neither headers nor body named: the URLs that the cached pages list."""
+        wanted = {
+            draft.nodes[0].name: draft
+            for draft in self.drafts
+            if draft.kind in {Kind.DOWNLOAD, Kind.INDEX} and not draft.named.name and draft not in self._pages
+        }
+        if not wanted:
+            return
+        for page in self._pages:
+            for digest, named in self._links(cache, page):
+                if digest in wanted:
+                    wanted[digest].named = named
+
+    def _links(self, cache: Folder, page: Draft) -> Iterator[tuple[str, Named]]:
+        try:
+            with descend(cache, page.shard.path) as folder:
+                response = pip_names.response_of(_fetcher(folder, page.nodes[0].name))
+                if response:
+                    yield from pip_names.links_of_page(_body(folder, page, response))
+        except OSError as error:
+            self.problems.append(Problem(f"{cache.path}/{page.path}", reason(error)))
+
+
+def _fetcher(folder: Folder, name: str) -> Fetch:
+    return lambda offset, size: folder.read(name, size, offset)
+
+
+def _body(folder: Folder, draft: Draft, response: pip_names.Response) -> Body:
+    """The body file where there is one, else the part of the metadata file that is the body."""
+    if len(draft.nodes) > 1:
+        return Body(draft.nodes[1].stat.st_size, _fetcher(folder, draft.nodes[1].name))
+    inline = response.body
+    if isinstance(inline, bytes):
+        return Body(len(inline), lambda offset, size: inline[offset : offset + size])
+    blob: Blob = inline
+    whole = _fetcher(folder, draft.nodes[0].name)
+    return Body(blob.size, lambda offset, size: whole(blob.offset + offset, max(0, min(size, blob.size - offset))))

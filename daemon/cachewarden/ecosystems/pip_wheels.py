@@ -1,0 +1,97 @@
+"""pip's locally built wheels: ``wheels/aa/bb/cc/<rest of the key>/`` with wheels and ``origin.json`` (PEP 610).
+
+Builds run inside the key's folder, in ``tmpXXXXXXXX`` (pip's ``wheel_builder.py``): while one is there, nothing of
+that folder may go.
+"""
+
+import json
+import re
+from urllib.parse import unquote, urlsplit
+
+from cachewarden.ecosystems.pip_names import Named, named_by_file
+from cachewarden.ecosystems.pip_shards import Draft, Shard, ShardTree
+from cachewarden.ecosystems.trees import Tally, is_file, is_folder, reason, survey
+from cachewarden.model.caches import Kind, Problem
+from cachewarden.system.ports import Folder, Node
+
+BUILD = re.compile(r"tmp[a-z0-9_]{8}")
+BUILDING = "a build is under way in it, or was interrupted"
+_REST = re.compile(r"[0-9a-f]{50}")
+_LONGEST_ORIGIN = 65_536
+
+
+class WheelTree:
+    """Reads ``wheels``; ``drafts`` and ``problems`` are filled by ``read``."""
+
+    def __init__(self, tally: Tally) -> None:
+        """Everything met is added to ``tally``."""
+        self._tree = ShardTree(3, "[0-9a-f]{2}", tally, self._bottom)
+        self._tally = tally
+        self.drafts = self._tree.drafts
+        self.problems = self._tree.problems
+
+    def read(self, cache: Folder, node: Node) -> None:
+        """Walks the tree once."""
+        self._tree.read(cache, node)
+
+    def _bottom(self, folder: Folder, shard: Shard, nodes: list[Node]) -> list[Node]:
+        strangers: list[Node] = []
+        for node in nodes:
+            if is_folder(node) and _REST.fullmatch(node.name):
+                self._key(folder, shard, node)
+            else:
+                strangers.append(node)
+        return strangers
+
+    def _key(self, parent: Folder, shard: Shard, node: Node) -> None:
+        draft = Draft(shard, [node], Kind.BUILT_WHEEL, tree=True)
+        draft.tally.add(node.stat)
+        try:
+            with parent.folder(node.name) as folder:
+                self._contents(folder, Shard(f"{shard.path}/{node.name}", node, shard), draft)
+        except OSError as error:
+            draft.hold = f"it cannot be read whole: {reason(error)}"
+            self.problems.append(Problem(f"{parent.path}/{node.name}", reason(error)))
+        self._tree.draft(draft)
+
+    def _contents(self, folder: Folder, key: Shard, draft: Draft) -> None:
+        for inner in folder.nodes():
+            if is_folder(inner) and BUILD.fullmatch(inner.name):
+                self._build(folder, key, inner)
+                draft.hold = BUILDING
+                continue
+            self._tally.add(inner.stat)
+            draft.tally.add(inner.stat)
+            draft.tally.accessed = max(draft.tally.accessed, inner.stat.st_atime_ns)
+            if is_file(inner):
+                draft.named = _better(draft.named, _name(folder, inner))
+            elif is_folder(inner):
+                draft.hold = "it holds a folder that pip does not make"
+
+    def _build(self, folder: Folder, key: Shard, node: Node) -> None:
+        """What a build that died has left; with pip running it is held (see ``pip``)."""
+        draft = Draft(key, [node], Kind.DEBRIS, tree=True)
+        draft.tally.add(node.stat)
+        with folder.folder(node.name) as inner:
+            survey(inner, draft.tally)
+        self._tally.size += draft.tally.size
+        key.count(strangers=1)
+        self._tree.drafts.append(draft)
+
+
+def _name(folder: Folder, node: Node) -> Named:
+    if node.name.endswith(".whl"):
+        return named_by_file(node.name)
+    if node.name != "origin.json":
+        return Named()
+    try:
+        origin = json.loads(folder.read(node.name, _LONGEST_ORIGIN))
+    except (OSError, ValueError, RecursionError):
+        return Named()
+    url = origin.get("url") if isinstance(origin, dict) else None
+    return named_by_file(unquote(urlsplit(url).path.rpartition("/")[2])) if isinstance(url, str) else Named()
+
+
+def _better(one: Named, other: Named) -> Named:
+    """The one that knows more."""
+    return other if bool(other.name) + bool(other.version) > bool(one.name) + bool(one.version) else one

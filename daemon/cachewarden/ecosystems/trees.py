@@ -1,0 +1,142 @@
+"""Adding up what is below a folder: blocks, and inodes with more than one name."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from cachewarden.model.caches import Identity, Problem, Share
+from cachewarden.model.units import Bytes, Instant
+from cachewarden.system.ports import Folder, Node
+
+BLOCK = 512
+"""The unit of ``st_blocks``, whatever the filesystem's own block size (stat(2))."""
+DEEPEST = 96
+"""Far beyond any real package, and far below what descriptors and recursion allow."""
+
+
+class TooDeepError(OSError):
+    """A tree deeper than ``DEEPEST``."""
+
+
+def blocks(status: os.stat_result) -> int:
+    """Allocated bytes of one inode."""
+    return status.st_blocks * BLOCK
+
+
+def identity(status: os.stat_result) -> Identity:
+    """What must still be the same just before removal."""
+    return Identity(status.st_dev, status.st_ino, Instant(status.st_mtime_ns))
+
+
+@dataclass(slots=True)
+class Links:
+    """The names of one inode that were met."""
+
+    met: int
+    needed: int
+    size: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a tree occupies. ``size`` counts each inode once; ``single`` what its one-name inodes free."""
+
+    size: int = 0
+    single: int = 0
+    single_inodes: int = 0
+    shared: dict[tuple[int, int], Links] = field(default_factory=dict)
+    modified: int = 0
+    accessed: int = 0
+
+    def add(self, status: os.stat_result) -> None:
+        """Counts one more name."""
+        self.modified = max(self.modified, status.st_mtime_ns)
+        size = blocks(status)
+        if status.st_nlink <= 1 or stat.S_ISDIR(status.st_mode):
+            self.size += size
+            self.single += size
+            self.single_inodes += 1
+            return
+        links = self.shared.get((status.st_dev, status.st_ino))
+        if links:
+            links.met += 1
+        else:
+            self.size += size
+            self.shared[status.st_dev, status.st_ino] = Links(1, status.st_nlink, size)
+
+    @property
+    def frees(self) -> Bytes:
+        """Bytes of the inodes all of whose names are here."""
+        return Bytes(self.single + sum(links.size for links in self.shared.values() if links.met >= links.needed))
+
+    @property
+    def frees_inodes(self) -> int:
+        """How many inodes have all their names here."""
+        return self.single_inodes + sum(links.met >= links.needed for links in self.shared.values())
+
+    def shares(self) -> tuple[Share, ...]:
+        """The inodes that have names elsewhere."""
+        return tuple(
+            Share(device, inode, links.needed, links.met, Bytes(links.size))
+            for (device, inode), links in self.shared.items()
+            if links.met < links.needed
+        )
+
+
+def is_folder(node: Node) -> bool:
+    """A real folder, not a link to one."""
+    return stat.S_ISDIR(node.stat.st_mode)
+
+
+def is_file(node: Node) -> bool:
+    """A regular file."""
+    return stat.S_ISREG(node.stat.st_mode)
+
+
+def survey(folder: Folder, tally: Tally, depth: int = 0) -> None:
+    """Adds everything below an open folder to ``tally`` (not the folder itself).
+
+    Raises TooDeepError, and OSError for a folder that cannot be read: a part that is not seen must not count as
+    absent. Another mount inside raises too (EXDEV): it makes the whole tree unfit for removal.
+    """
+    if depth > DEEPEST:
+        raise TooDeepError(errno.ELOOP, f"deeper than {DEEPEST} levels", folder.path)
+    for node in folder.nodes():
+        tally.add(node.stat)
+        if is_folder(node):
+            with folder.folder(node.name) as inner:
+                survey(inner, tally, depth + 1)
+
+
+def tolerant_size(folder: Folder, tally: Tally, depth: int = 0) -> Iterator[Problem]:
+    """As ``survey`` for a tree that only has to be sized: what cannot be read is told and left out."""
+    try:
+        if depth > DEEPEST:
+            raise TooDeepError(errno.ELOOP, f"deeper than {DEEPEST} levels", folder.path)
+        for node in folder.nodes():
+            tally.add(node.stat)
+            if is_folder(node):
+                yield from _size_inner(folder, node.name, tally, depth)
+    except OSError as error:
+        yield Problem(folder.path, reason(error))
+
+
+def _size_inner(folder: Folder, name: str, tally: Tally, depth: int) -> Iterator[Problem]:
+    try:
+        inner = folder.folder(name)
+    except OSError as error:
+        yield Problem(f"{folder.path}/{name}", reason(error))
+        return
+    with inner:
+        yield from tolerant_size(inner, tally, depth + 1)
+
+
+def reason(error: OSError) -> str:
+    """An ``OSError`` for people, with what it means here."""
+    if error.errno == errno.EXDEV:
+        return "another filesystem is mounted there: not entered"
+    if error.errno == errno.ELOOP and not isinstance(error, TooDeepError):
+        return "a symbolic link: not followed"
+    return error.strerror or str(error)

@@ -1,0 +1,160 @@
+"""What is on the machine: owners, caches, their entries, and the filesystems below them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from cachewarden.model.units import Bytes, Inodes, Instant
+
+
+class Kind(StrEnum):
+    """What an entry is; the words of the policy language."""
+
+    DEBRIS = "debris"
+    LOG = "log"
+    INDEX = "index"
+    DOWNLOAD = "download"
+    TARBALL = "tarball"
+    PACKAGE = "package"
+    BUILT_WHEEL = "built-wheel"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A user whose caches are looked after, with that user's rights."""
+
+    uid: int
+    gid: int
+    name: str
+    home: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A cache root and why it is believed to be one (``source``, for people)."""
+
+    ecosystem: str
+    path: str
+    owner: Owner
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which file a name meant when it was measured; re-checked just before removal."""
+
+    device: int
+    inode: int
+    modified: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """An inode that is freed only together with other entries.
+
+    For a hard-linked file ``needed`` is its link count and ``held`` the links within this entry; for a folder
+    ``needed`` is how many things are in it and ``held`` how many of them are this entry.
+    """
+
+    device: int
+    inode: int
+    needed: int
+    held: int
+    frees: Bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The smallest thing that can be removed on its own.
+
+    ``path`` is relative to the cache root. ``parts`` are the file names beside ``path`` that go with it (a body
+    with its metadata); ``tree`` says that ``path`` is a folder and goes whole; ``prune`` how many folders above it
+    go too once they are empty. ``frees`` is a lower bound: what removing exactly this entry gives back. ``rank``
+    orders kinds, cheapest to lose first. ``hold`` is the reason why it must stay, ``None`` exactly when it may go.
+    ``leftover`` marks trash of an interrupted removal of ours.
+    """
+
+    path: str
+    kind: Kind
+    name: str | None
+    version: str | None
+    size: Bytes
+    frees: Bytes
+    frees_inodes: Inodes
+    modified: Instant
+    last_used: Instant | None
+    identity: Identity
+    rank: int
+    hold: str | None = None
+    parts: tuple[str, ...] = ()
+    tree: bool = False
+    prune: int = 0
+    leftover: bool = False
+    shares: tuple[Share, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredCache:
+    """A cache with all its entries; ``size`` is what ``du`` says of its root, each inode once."""
+
+    cache: Cache
+    device: int
+    size: Bytes
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filesystem:
+    """A mounted filesystem. ``free`` is what an ordinary user can get, in bytes and inodes.
+
+    ``inodes_total`` is 0 where the filesystem makes inodes on demand (btrfs): no inode mark applies there.
+    """
+
+    device: int
+    mount: str
+    type: str
+    total: Bytes
+    free: Bytes
+    inodes_total: Inodes
+    inodes_free: Inodes
+    tracks_atime: bool
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that keeps a part of the picture from being whole, and for people why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one owner's worker found.
+
+    ``references`` are the conda distributions (``name-version-build``) that the owner's environments record.
+    """
+
+    caches: tuple[MeasuredCache, ...] = ()
+    filesystems: tuple[Filesystem, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that a decision may depend on, the time included.
+
+    ``due``: scheduled policies whose hour has come. ``engaged``: goals begun in this cycle and not yet reached,
+    as ``policy@place``, which go on to their ``until``. ``fruitless``: fingerprints of what each policy tried
+    last without freeing anything.
+    """
+
+    taken_at: Instant
+    caches: tuple[MeasuredCache, ...] = ()
+    filesystems: tuple[Filesystem, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    due: frozenset[str] = frozenset()
+    engaged: frozenset[str] = frozenset()
+    fruitless: Mapping[str, str] = field(default_factory=dict)

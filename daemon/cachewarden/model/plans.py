@@ -1,0 +1,150 @@
+"""What is to be done, and what was done."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cachewarden.model.caches import Cache, Entry, Filesystem, Kind, Problem
+from cachewarden.model.units import Bytes, Inodes, Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """An entry that is to go, why, and what its going adds to the bytes freed (after those before it)."""
+
+    entry: Entry
+    reason: str
+    adds: Bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """Remove these entries of one cache, in this order. ``frees`` is of the set: shared inodes counted once."""
+
+    policy: str
+    cache: Cache
+    entries: tuple[Chosen, ...]
+    frees: Bytes
+    frees_inodes: Inodes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Relocate:
+    """Move one cache to ``to``; ``frees`` is what its present disk gets back."""
+
+    policy: str
+    cache: Cache
+    to: str
+    frees: Bytes
+    reason: str
+
+
+Action = Purge | Relocate
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Something that stays although a policy looked at it, and why. ``path`` is absolute, or a policy's name."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """A promise that cannot be kept: ``policy`` lacks this much at ``place`` (a mount point or a cache)."""
+
+    policy: str
+    place: str
+    lacks: Bytes
+    lacks_inodes: Inodes
+
+
+class State(StrEnum):
+    """How a policy stands now."""
+
+    SATISFIED = "satisfied"
+    TRIGGERED = "triggered"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a policy is from acting, in one sentence."""
+
+    policy: str
+    state: State
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The decision of one round. ``engaged`` are the goals begun (see ``Snapshot.engaged``)."""
+
+    actions: tuple[Action, ...] = ()
+    skips: tuple[Skip, ...] = ()
+    shortfalls: tuple[Shortfall, ...] = ()
+    standings: tuple[Standing, ...] = ()
+    engaged: frozenset[str] = frozenset()
+
+    @property
+    def shortfall(self) -> Bytes:
+        """Bytes that stay wanting: the greatest lack of each place, added up."""
+        worst: dict[str, int] = {}
+        for short in self.shortfalls:
+            worst[short.place] = max(worst.get(short.place, 0), short.lacks)
+        return Bytes(sum(worst.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedEntry:
+    """An entry that is gone, and the bytes the filesystem got back for it."""
+
+    path: str
+    kind: Kind
+    name: str | None
+    version: str | None
+    freed: Bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What could not be removed and the error in words; ``busy`` says that trying later is the remedy."""
+
+    path: str
+    error: str
+    busy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an action really did. ``incomplete`` when it was stopped before its end."""
+
+    policy: str
+    action: str
+    cache: Cache
+    removed: tuple[RemovedEntry, ...] = ()
+    freed: Bytes = Bytes(0)
+    failures: tuple[Failure, ...] = ()
+    incomplete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CycleRecord:
+    """One cycle, whole: what was seen, decided and done."""
+
+    id: str
+    trigger: str
+    started_at: Instant
+    finished_at: Instant
+    plan: Plan
+    outcomes: tuple[Outcome, ...] = ()
+    before: tuple[Filesystem, ...] = ()
+    after: tuple[Filesystem, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def freed(self) -> Bytes:
+        """The sum over the outcomes."""
+        return Bytes(sum(outcome.freed for outcome in self.outcomes))

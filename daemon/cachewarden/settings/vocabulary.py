@@ -1,0 +1,35 @@
+"""The words of the language and their meanings, for people."""
+
+from cachewarden.ecosystems import registry
+from cachewarden.model.caches import Kind
+from cachewarden.model.policies import ActionKind, Order
+
+KINDS_OF = {ecosystem.name: ecosystem.kinds for ecosystem in registry.ECOSYSTEMS}
+"""Each ecosystem's kinds, cheapest to lose first."""
+
+ECOSYSTEMS = {name: f"Caches of {name} and of what shares them." for name in KINDS_OF}
+
+KINDS = {
+    Kind.DEBRIS: "Left-overs of interrupted writes; nobody misses them.",
+    Kind.LOG: "conda's logs.",
+    Kind.INDEX: "Cached index pages, package metadata and repodata; fetched again when needed.",
+    Kind.DOWNLOAD: "Wheels and source archives that pip downloaded.",
+    Kind.TARBALL: "Archives that conda downloaded.",
+    Kind.PACKAGE: "conda packages that are unpacked and used by no environment.",
+    Kind.BUILT_WHEEL: "Wheels that pip built on this machine: minutes to hours to get back.",
+}
+
+ORDERS = {
+    Order.CHEAPEST_FIRST: "What is easiest to get back goes first, built wheels last.",
+    Order.LEAST_RECENTLY_USED: "What was not used for the longest time goes first.",
+    Order.OLDEST: "What was written first goes first.",
+    Order.LARGEST: "What frees most goes first.",
+}
+
+ACTIONS = {
+    ActionKind.PURGE: "Remove entries until the marks are reached.",
+    ActionKind.RELOCATE: "Move the cache to `to` and point the tool there.",
+    ActionKind.REPORT: "Only say so.",
+}
+
+OTHERWISE = {kind: ACTIONS[kind] for kind in (ActionKind.PURGE, ActionKind.REPORT)}

@@ -1,0 +1,104 @@
+"""Configuration files by path, and what is known of mounts: the shipped ``Files``."""
+
+import errno
+import os
+import stat
+
+from cachewarden.model.units import Bytes, Inodes
+from cachewarden.system.folders import OpenFolder, open_folder
+from cachewarden.system.ports import Mount, Space
+
+_OCTAL_ESCAPES = (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\"))
+
+
+class RealFiles:
+    """Reads with the rights of this process; the kernel says what is allowed."""
+
+    def read_text(self, path: str, limit: int) -> str:
+        """A regular file, UTF-8 with surrogates; EFBIG when larger than ``limit``, EINVAL when not regular."""
+        # Looked at first: opening a device can have effects, and O_NONBLOCK does not help against those.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        with open(fd, "rb") as file:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(errno.EINVAL, "not a regular file", path)
+            data = file.read(limit + 1)
+        if len(data) > limit:
+            raise OSError(errno.EFBIG, f"larger than {limit} bytes", path)
+        return data.decode("utf-8", "surrogateescape")
+
+    def names(self, path: str) -> list[str]:
+        """Sorted names of a folder; empty when it cannot be listed."""
+        try:
+            return sorted(os.listdir(path))
+        except OSError:
+            return []
+
+    def stat(self, path: str) -> os.stat_result | None:
+        """Following links; ``None`` when nothing can be reached there."""
+        try:
+            return os.stat(path)
+        except (OSError, ValueError):
+            return None
+
+    def real_path(self, path: str) -> str:
+        """Absolute, links resolved as far as it exists."""
+        return os.path.realpath(path)
+
+    def open_folder(self, path: str) -> OpenFolder:
+        """See ``folders.open_folder``."""
+        return open_folder(path)
+
+    def mount_of(self, path: str) -> Mount:
+        """The mount whose number the kernel gives for ``path``."""
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            number = _mount_number(fd)
+        finally:
+            os.close(fd)
+        for line in _mount_lines():
+            fields = line.split()
+            if fields[0] == number:
+                return _mount(fields)
+        raise OSError(errno.ENOENT, "no mount holds this path", path)
+
+    def space(self, path: str) -> Space:
+        """Of the filesystem that holds ``path``: ``free`` is ``f_bavail``, what an ordinary user can get."""
+        found = os.statvfs(path)
+        return Space(
+            total=Bytes(found.f_blocks * found.f_frsize),
+            free=Bytes(found.f_bavail * found.f_frsize),
+            inodes_total=Inodes(found.f_files),
+            inodes_free=Inodes(found.f_favail),
+        )
+
+
+def _mount_number(fd: int) -> str:
+    with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as lines:
+        for line in lines:
+            if line.startswith("mnt_id:"):
+                return line.split()[1]
+    raise OSError(errno.ENOENT, "the kernel does not tell mount numbers")
+
+
+def _mount_lines() -> list[str]:
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
+        return lines.read().splitlines()
+
+
+def _mount(fields: list[str]) -> Mount:
+    """From a line of mountinfo (proc(5)): number, parent, device, root, mount point, options … - type source."""
+    point = fields[4]
+    for escape, character in _OCTAL_ESCAPES:
+        point = point.replace(escape, character)
+    options = set(fields[5].split(","))
+    rest = fields[fields.index("-") + 1 :]
+    super_options = set(rest[2].split(",")) if len(rest) > 2 else set()
+    return Mount(
+        mount=point,
+        type=rest[0],
+        tracks_atime="noatime" not in options | super_options,
+        read_only="ro" in options | super_options,
+    )

@@ -1,0 +1,65 @@
+"""Structured messages: to journald where it listens, else to standard error."""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import TextIO
+
+from cachewarden.model.text import printable
+from cachewarden.system.ports import Journal
+
+_SOCKET = "/run/systemd/journal/socket"
+_WORDS = {0: "emergency", 1: "alert", 2: "critical", 3: "error", 4: "warning", 5: "notice", 6: "info", 7: "debug"}
+
+
+class SystemdJournal:
+    """journald's native protocol, fields and all."""
+
+    def __init__(self, *, verbose: bool) -> None:
+        """``verbose`` lets debug messages through."""
+        self._limit = 7 if verbose else 6
+
+    def send(self, priority: int, message: str, fields: Mapping[str, str | int]) -> None:
+        """One entry; a journal that is gone is no reason to stop working."""
+        if priority > self._limit:
+            return
+        from systemd import journal
+
+        plain = {name: _encodable(str(value)) for name, value in fields.items()}
+        try:
+            journal.send(_encodable(message), PRIORITY=priority, SYSLOG_IDENTIFIER="cachewarden", **plain)
+        except OSError as error:
+            _write(sys.stderr, f"cachewarden: journal not reached ({error}): {message}")
+
+
+class StreamJournal:
+    """The same as lines of text, for machines without systemd and for terminals."""
+
+    def __init__(self, *, verbose: bool, stream: TextIO | None = None) -> None:
+        """``stream``: standard error unless given."""
+        self._limit = 7 if verbose else 6
+        self._stream = stream
+
+    def send(self, priority: int, message: str, fields: Mapping[str, str | int]) -> None:  # noqa: ARG002 - the protocol's
+        """One line, control characters escaped; the fields are left to journald."""
+        if priority <= self._limit:
+            _write(self._stream or sys.stderr, f"cachewarden: {_WORDS.get(priority, '')}: {printable(message)}")
+
+
+def best_journal(*, verbose: bool) -> Journal:
+    """journald where its socket is and no person watches the terminal, else standard error."""
+    if os.path.exists(_SOCKET) and not sys.stderr.isatty():
+        return SystemdJournal(verbose=verbose)
+    return StreamJournal(verbose=verbose)
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _write(stream: TextIO, line: str) -> None:
+    try:
+        stream.write(_encodable(line) + "\n")
+        stream.flush()
+    except (OSError, ValueError):
+        return  # a full disk below a redirected stream, or a closed one: nobody left to tell

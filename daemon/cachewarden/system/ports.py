@@ -1,0 +1,183 @@
+"""The seams to the machine, as protocols; ``tests/fakes.py`` holds stand-ins that behave.
+
+Reading and removing are different types, so that what measures cannot delete: the type checker refuses it.
+Ports raise ``OSError``; the stages turn it into our errors.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from cachewarden.model.units import Bytes, Inodes, Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A name in a folder with what ``lstat`` said of it."""
+
+    name: str
+    stat: os.stat_result
+
+
+class Folder(Protocol):
+    """An open folder of a cache: names are single components; links and other mounts are never entered."""
+
+    path: str
+    """For messages only: nothing is opened by it."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def stat(self) -> os.stat_result:
+        """Of the folder itself."""
+        ...
+
+    def nodes(self) -> Iterator[Node]:
+        """What is in it, in no order; what vanishes meanwhile is left out."""
+        ...
+
+    def node(self, name: str) -> Node:
+        """One name; ``FileNotFoundError`` when it is not there."""
+        ...
+
+    def folder(self, name: str) -> "Folder":
+        """Opens a folder in it; ``OSError`` for a link (ELOOP), another mount (EXDEV), a file (ENOTDIR)."""
+        ...
+
+    def read(self, name: str, size: int, offset: int = 0) -> bytes:
+        """Up to ``size`` bytes of a regular file, leaving its access time alone."""
+        ...
+
+    def link_target(self, name: str) -> str:
+        """What a symbolic link says."""
+        ...
+
+
+class WritableFolder(Folder, Protocol):
+    """A folder from which entries may be removed. Only ``act`` gets one."""
+
+    def folder(self, name: str) -> "WritableFolder": ...
+
+    def unlink(self, name: str) -> None:
+        """Removes a name that is not a folder."""
+        ...
+
+    def remove_folder(self, name: str) -> None:
+        """Removes an empty folder."""
+        ...
+
+    def make_folder(self, name: str) -> None:
+        """Makes a folder that only the owner can enter."""
+        ...
+
+    def move(self, name: str, target: "WritableFolder", new_name: str) -> None:
+        """Renames within the filesystem, replacing nothing that is there."""
+        ...
+
+    def open_up(self, name: str) -> None:
+        """Gives the owner all rights on a folder in it, so that what is in there can be removed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What ``statvfs`` says, for an ordinary user."""
+
+    total: Bytes
+    free: Bytes
+    inodes_total: Inodes
+    inodes_free: Inodes
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A line of mountinfo that matters."""
+
+    mount: str
+    type: str
+    tracks_atime: bool
+    read_only: bool
+
+
+class Files(Protocol):
+    """Configuration files and the way to a cache root, by path and with the owner's rights.
+
+    Links are followed: people keep their dot files elsewhere.
+    """
+
+    def read_text(self, path: str, limit: int) -> str:
+        """A regular file of at most ``limit`` bytes, undecodable bytes kept as surrogates.
+
+        ``OSError`` with EFBIG when larger, EINVAL when it is no regular file (never blocks on a FIFO).
+        """
+        ...
+
+    def names(self, path: str) -> list[str]:
+        """What is in a folder, sorted; empty when it is not there or unreadable."""
+        ...
+
+    def stat(self, path: str) -> os.stat_result | None:
+        """Following links; ``None`` when nothing can be reached there."""
+        ...
+
+    def real_path(self, path: str) -> str:
+        """Absolute, all links resolved, whether or not it exists."""
+        ...
+
+    def open_folder(self, path: str) -> Folder:
+        """An absolute path without links in it, each component opened below the one before."""
+        ...
+
+    def mount_of(self, path: str) -> Mount:
+        """The mount that holds an existing path."""
+        ...
+
+    def space(self, path: str) -> Space:
+        """Of the filesystem that holds an existing path."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A running process, as far as it lets itself be seen."""
+
+    pid: int
+    uid: int
+    name: str
+    arguments: tuple[str, ...]
+
+
+class Processes(Protocol):
+    """Who runs what, and holds what."""
+
+    def running(self) -> tuple[Process, ...]:
+        """All processes but our own."""
+        ...
+
+    def open_files(self, uid: int) -> frozenset[str]:
+        """Paths that processes of ``uid`` hold open, as far as visible."""
+        ...
+
+    def locked_inodes(self) -> frozenset[int]:
+        """Inode numbers with any file lock, without device: on btrfs the kernel names another than stat."""
+        ...
+
+
+class Clock(Protocol):
+    """The time of day."""
+
+    def now(self) -> Instant:
+        """Nanoseconds since the epoch."""
+        ...
+
+
+class Journal(Protocol):
+    """Where structured messages go."""
+
+    def send(self, priority: int, message: str, fields: Mapping[str, str | int]) -> None:
+        """``priority`` as in syslog (3 error, 4 warning, 6 info, 7 debug); never raises."""
+        ...

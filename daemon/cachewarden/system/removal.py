@@ -1,0 +1,115 @@
+"""Removing names below open folders, and counting what the filesystem gets back.
+
+A link is removed, never followed; a mount point is never entered; a folder that forbids writing is opened up first,
+as its owner may. Depth is bounded by moving what lies too deep to the top, so that no tree, however hostile, exhausts
+descriptors or the stack.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cachewarden.system.ports import Node, WritableFolder
+
+_BLOCK = 512
+_DEEPEST = 64
+
+
+class StoppedError(Exception):
+    """The caller asked to stop; what was removed so far is counted."""
+
+
+@dataclass(slots=True)
+class Removal:
+    """What one removal gave back, and what would not go (path and error)."""
+
+    freed: int = 0
+    failures: list[tuple[str, OSError]] = field(default_factory=list)
+
+    def count(self, status: os.stat_result) -> None:
+        """Counts an inode whose name has just gone; one that has other names stays on the disk."""
+        if status.st_nlink <= 1 or stat.S_ISDIR(status.st_mode):
+            self.freed += status.st_blocks * _BLOCK
+
+
+def remove_file(folder: WritableFolder, node: Node, removal: Removal) -> None:
+    """Removes one name that is no folder; raises OSError. One that is gone already is fine, and frees nothing."""
+    try:
+        folder.unlink(node.name)
+    except FileNotFoundError:
+        return
+    removal.count(node.stat)
+
+
+def remove_empty(folder: WritableFolder, name: str, removal: Removal) -> bool:
+    """Removes a folder if it is empty; whether it went. No error of it matters to anybody."""
+    try:
+        status = folder.node(name).stat
+        folder.remove_folder(name)
+    except OSError:
+        return False
+    removal.count(status)
+    return True
+
+
+class TreeRemover:
+    """Removes whole trees. ``spill`` takes what lies deeper than 64 levels; without it that fails."""
+
+    def __init__(self, spill: WritableFolder | None, may_go_on: Callable[[], bool]) -> None:
+        """``may_go_on`` is asked before every name; StoppedError when it says no."""
+        self._spill = spill
+        self._may_go_on = may_go_on
+        self._spilled = 0
+
+    def remove(self, folder: WritableFolder, name: str, removal: Removal) -> None:
+        """Removes ``name`` with all below it, as far as that goes; what stays is in ``removal.failures``."""
+        self._remove(folder, name, removal, 0)
+        while self._spill and self._spilled:
+            self._spilled -= 1
+            self._remove(self._spill, self._spill_name(self._spilled), removal, 0)
+
+    def _spill_name(self, number: int) -> str:
+        return f"deep-{os.getpid()}-{number}"
+
+    def _remove(self, folder: WritableFolder, name: str, removal: Removal, depth: int) -> None:
+        try:
+            node = folder.node(name)
+            if not stat.S_ISDIR(node.stat.st_mode):
+                remove_file(folder, node, removal)
+                return
+            if depth > _DEEPEST:
+                self._move_up(folder, name)
+                return
+            self._empty(folder, node, removal, depth)
+            folder.remove_folder(name)
+            removal.count(node.stat)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            removal.failures.append((f"{folder.path}/{name}", error))
+
+    def _move_up(self, folder: WritableFolder, name: str) -> None:
+        if self._spill is None:
+            raise OSError(errno.ELOOP, f"deeper than {_DEEPEST} levels", name)
+        folder.move(name, self._spill, self._spill_name(self._spilled))
+        self._spilled += 1
+
+    def _empty(self, parent: WritableFolder, node: Node, removal: Removal, depth: int) -> None:
+        if node.stat.st_mode & stat.S_IRWXU != stat.S_IRWXU:
+            parent.open_up(node.name)
+        with parent.folder(node.name) as inner:
+            for item in inner.nodes():
+                if not self._may_go_on():
+                    raise StoppedError
+                self._one(inner, item, removal, depth)
+
+    def _one(self, folder: WritableFolder, item: Node, removal: Removal, depth: int) -> None:
+        if stat.S_ISDIR(item.stat.st_mode):
+            self._remove(folder, item.name, removal, depth + 1)
+            return
+        try:
+            remove_file(folder, item, removal)
+        except OSError as error:
+            removal.failures.append((f"{folder.path}/{item.name}", error))
