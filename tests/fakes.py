@@ -4,18 +4,44 @@ import errno
 import os
 import posixpath
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from cachewarden.system.ports import Folder, Mount, Space
 
 
 class FakeFiles:
-    """``ports.Files`` over a dict: path -> text, bytes, or the ``OSError`` that reading raises."""
+    """``ports.Files`` over a dict: path -> text, bytes, or the ``OSError`` that reading raises.
 
-    def __init__(self, contents: Mapping[str, str | bytes | OSError] | None = None) -> None:
+    Folders follow from what is in them; ``folders`` adds empty ones. A file whose error is EINVAL is a FIFO to
+    ``stat``. ``read`` keeps what was asked for.
+    """
+
+    def __init__(
+        self, contents: Mapping[str, str | bytes | OSError] | None = None, folders: Iterable[str] = ()
+    ) -> None:
         self.contents = dict(contents or {})
+        self.folders = frozenset(folders)
+        self.read: list[str] = []
+        self._known = -1
+        self._inside: dict[str, set[str]] = {}
+
+    def _children(self, path: str) -> set[str]:
+        """What is in a folder; the index is made anew when ``contents`` grew, so that big trees stay quick."""
+        if self._known != len(self.contents):
+            self._known, self._inside = len(self.contents), {path: set() for path in self.folders}
+            for each in (*self.contents, *self.folders):
+                parts = each.strip("/").split("/")
+                for depth, name in enumerate(parts):
+                    self._inside.setdefault("/" + "/".join(parts[:depth]), set()).add(name)
+        return self._inside.get(path if path == "/" else path.rstrip("/"), set())
 
     def read_text(self, path: str, limit: int) -> str:
+        self.read.append(path)
+        if "\0" in path:
+            raise ValueError("embedded null byte")
+        os.fsencode(path)  # what no file name can have is refused before any look
+        if path not in self.contents and self.stat(path):
+            raise OSError(errno.EINVAL, "not a regular file", path)
         content = self.contents.get(path, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path))
         if isinstance(content, OSError):
             raise content
@@ -25,13 +51,15 @@ class FakeFiles:
         return data.decode("utf-8", "surrogateescape")
 
     def names(self, path: str) -> list[str]:
-        prefix = path.rstrip("/") + "/"
-        return sorted({name[len(prefix) :].split("/")[0] for name in self.contents if name.startswith(prefix)})
+        return sorted(self._children(path))
 
     def stat(self, path: str) -> os.stat_result | None:
-        if path in self.contents:
-            return os.stat_result((stat.S_IFREG | 0o644, 1, 1, 1, 0, 0, 0, 0, 0, 0))
-        return os.stat_result((stat.S_IFDIR | 0o755, 1, 1, 2, 0, 0, 0, 0, 0, 0)) if self.names(path) else None
+        content = self.contents.get(path)
+        if content is not None:
+            special = isinstance(content, OSError) and content.errno == errno.EINVAL
+            return os.stat_result(((stat.S_IFIFO if special else stat.S_IFREG) | 0o644, 1, 1, 1, 0, 0, 0, 0, 0, 0))
+        there = path in self.folders or self._children(path)
+        return os.stat_result((stat.S_IFDIR | 0o755, 1, 1, 2, 0, 0, 0, 0, 0, 0)) if there else None
 
     def real_path(self, path: str) -> str:
         return posixpath.normpath(path)

@@ -1,15 +1,17 @@
 """Schedules mean what they mean in crontab."""
 
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from cachewarden.model.units import NANOSECONDS, Instant
-from cachewarden.settings import cron
 from hypothesis import given, settings
 from hypothesis import strategies as some
+
+from cachewarden.model.units import NANOSECONDS, Instant
+from cachewarden.settings import cron
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -72,9 +74,8 @@ def test_weekdays_become_names_and_the_rest_numbers(written: str, normal: str) -
     ],
 )
 def test_what_is_no_schedule_is_refused_with_the_reason(written: str, reason: str) -> None:
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=f"^{re.escape(reason)}$"):
         cron.normalise(written)
-    assert str(caught.value) == reason
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def _fields(lowest: int, highest: int) -> some.SearchStrategy[str]:
     return some.one_of(some.just("*"), number, some.lists(number, min_size=1, max_size=3).map(",".join))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     fields=some.tuples(_fields(0, 59), _fields(0, 23), _fields(1, 28), _fields(1, 12), _fields(0, 7)),
     after=some.integers(1_700_000_000, 2_200_000_000),
@@ -148,18 +149,19 @@ def test_the_next_time_is_later_in_every_zone(fields: tuple[str, ...], after: in
     assert found % (60 * NANOSECONDS) == 0
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(some.one_of(some.text(), some.text(alphabet="0123456789*/-, sunmojafe@#?L", max_size=30)))
 def test_any_text_is_normal_or_refused(text: str) -> None:
     try:
         normal = cron.normalise(text)
-    except ValueError as error:
-        assert str(error)
-    else:
-        assert cron.normalise(normal) == normal
+    except ValueError:
+        return
+    assert cron.normalise(normal) == normal
 
 
 def test_reading_settings_loads_no_scheduler() -> None:
     program = "import sys, cachewarden.settings.loader; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert not {"apscheduler", "jsonschema", "yaml"} & set(loaded)

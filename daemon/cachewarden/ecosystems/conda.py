@@ -19,7 +19,7 @@ class Conda:
     """The ``Ecosystem`` of conda's package caches."""
 
     name = "conda"
-    kinds = (Kind.DEBRIS, Kind.LOG, Kind.INDEX, Kind.TARBALL, Kind.PACKAGE)
+    kinds: tuple[Kind, ...] = (Kind.DEBRIS, Kind.LOG, Kind.INDEX, Kind.TARBALL, Kind.PACKAGE)
 
     def locate(self, surroundings: Surroundings) -> Located:
         """See ``conda_config``."""

@@ -24,7 +24,7 @@ class Pip:
     """The ``Ecosystem`` of pip."""
 
     name = "pip"
-    kinds = (Kind.DEBRIS, Kind.INDEX, Kind.DOWNLOAD, Kind.BUILT_WHEEL)
+    kinds: tuple[Kind, ...] = (Kind.DEBRIS, Kind.INDEX, Kind.DOWNLOAD, Kind.BUILT_WHEEL)
 
     def locate(self, surroundings: Surroundings) -> Located:
         """See ``pip_config``."""

@@ -10,7 +10,7 @@ from cachewarden.model.policies import Keep, Settings, Watch
 from cachewarden.settings import keys
 from cachewarden.settings.assemble import Named, Part, part
 from cachewarden.settings.default import builtin
-from cachewarden.settings.nodes import Mark, Report
+from cachewarden.settings.nodes import Mark, Report, quoted
 from cachewarden.system.ports import Files
 
 MAIN_NAME = "cachewarden.yaml"
@@ -96,7 +96,7 @@ def _check_names(reads: Iterable[_Read]) -> None:
                 first[name] = (read, named)
                 continue
             other, earlier = first[name]
-            problem = f"expected a name of its own, got "{name}" again (first at {other.path}:{earlier.mark})"
+            problem = f"expected a name of its own, got {quoted(name)} again (first at {other.path}:{earlier.mark})"
             read.report.add(named.mark, named.path, problem)
 
 

@@ -76,7 +76,7 @@ class Report:
         """The usual form of a problem: ``expected WHAT, got NODE (HINT)``; silent for what is reported already."""
         if isinstance(node, Scalar) and node.kind is ScalarKind.BROKEN:
             return
-        self.add(node.mark, path, f"expected {what}, got {shown(node)}" + (f" ({hint})" if hint else ""))
+        self.add(node.mark, path, f"expected {what}, got {shown(node)}" + (f" ({printable(hint)})" if hint else ""))
 
     def lines(self) -> tuple[str, ...]:
         """All problems in the order of the file."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
-from cachewarden.system.ports import Node
+from cachewarden.system.ports import Node, WritableFolder
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOATIME | os.O_NOCTTY
@@ -163,8 +163,10 @@ class OpenFolder:
         """Makes a folder with mode 0700."""
         os.mkdir(_single(name), 0o700, dir_fd=self._fd)
 
-    def move(self, name: str, target: "OpenFolder", new_name: str) -> None:
+    def move(self, name: str, target: WritableFolder, new_name: str) -> None:
         """Renames into ``target``, which must be of the same mount; EEXIST where something has the name."""
+        if not isinstance(target, OpenFolder):
+            raise TypeError("a folder of another world")
         try:
             target.node(new_name)
         except FileNotFoundError:

@@ -1,0 +1,119 @@
+"""Which caches an owner has: every place an ecosystem names, looked at and vetted before anything is believed."""
+
+import pwd
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cachewarden.ecosystems.base import Candidate, Ecosystem, Located, Surroundings
+from cachewarden.ecosystems.registry import ECOSYSTEMS
+from cachewarden.ecosystems.trees import reason
+from cachewarden.model.caches import Cache, Problem
+from cachewarden.model.errors import RefusedError
+from cachewarden.model.policies import ExtraCache
+
+_NEVER_EXACTLY = {"/", "/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/usr", "/usr/local", "/var"}
+_NEVER_EXACTLY |= {"/tmp", "/var/cache", "/var/lib", "/var/log", "/var/tmp", "/var/spool"}  # noqa: S108 - refused
+_NEVER_BELOW: tuple[str, ...] = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin", "/sys")
+_NEVER_BELOW += ("/usr/bin", "/usr/include", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/sbin", "/usr/share")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCache:
+    """A cache with the knowledge that goes with it."""
+
+    cache: Cache
+    ecosystem: Ecosystem
+    located: Located
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All caches of an owner, and what was refused or could not be understood."""
+
+    caches: tuple[FoundCache, ...]
+    problems: tuple[Problem, ...]
+    located: tuple[Located, ...]
+
+
+def discover(surroundings: Surroundings, extras: Iterable[ExtraCache]) -> Found:
+    """Every cache that is the owner's. ``extras`` of other owners are passed over: theirs will take them."""
+    caches: dict[str, FoundCache] = {}
+    problems: list[Problem] = []
+    everything: list[Located] = []
+    for ecosystem in ECOSYSTEMS:
+        located = ecosystem.locate(surroundings)
+        everything.append(located)
+        problems.extend(located.problems)
+        named = [
+            Candidate(extra.ecosystem, extra.path, "named in the configuration of cachewarden")
+            for extra in extras
+            if extra.ecosystem == ecosystem.name
+        ]
+        for candidate in (*located.candidates, *named):
+            try:
+                cache = _vet(candidate, surroundings, ecosystem)
+                if cache and cache.path not in caches:
+                    _refuse_nested(cache.path, caches)
+                    caches[cache.path] = FoundCache(cache, ecosystem, located)
+            except RefusedError as error:
+                problems.append(Problem(candidate.path, str(error)))
+            except OSError as error:
+                problems.append(Problem(candidate.path, f"cannot be looked at: {reason(error)}"))
+    return Found(tuple(caches.values()), tuple(dict.fromkeys(problems)), tuple(everything))
+
+
+def _vet(candidate: Candidate, surroundings: Surroundings, ecosystem: Ecosystem) -> Cache | None:
+    """The cache that a candidate is, ``None`` when there is nothing; RefusedError with the reason."""
+    owner, files = surroundings.owner, surroundings.files
+    real = files.real_path(candidate.path)
+    for path in (candidate.path, real):
+        if why := forbidden(path, owner.home):
+            raise RefusedError(f"refused as a cache ({candidate.source}): {why}")
+    status = files.stat(real)
+    if status is None:
+        return None
+    if status.st_uid != owner.uid:
+        if not candidate.configured:
+            return None
+        raise RefusedError(
+            f"refused as a cache ({candidate.source}): it belongs to {_user(status.st_uid)}, not to {owner.name}"
+        )
+    if not stat.S_ISDIR(status.st_mode):
+        raise RefusedError(f"refused as a cache ({candidate.source}): it is not a folder")
+    source = candidate.source if real == candidate.path else f"{candidate.source}, by the link {candidate.path}"
+    with files.open_folder(real) as folder:
+        opened = folder.stat()
+        if (opened.st_dev, opened.st_ino) != (status.st_dev, status.st_ino):
+            raise RefusedError("refused as a cache: it was replaced while it was looked at")
+        if why := ecosystem.recognise(folder):
+            raise RefusedError(f"refused as a cache ({candidate.source}): it {why}")
+    return Cache(ecosystem.name, real, owner, source)
+
+
+def forbidden(path: str, home: str) -> str | None:
+    """Why a path is never a cache, whatever any configuration says."""
+    plain = path.rstrip("/") or "/"
+    if plain in _NEVER_EXACTLY:
+        return "it is a system folder"
+    if any(plain == place or plain.startswith(place + "/") for place in _NEVER_BELOW):
+        return "it is in a system folder"
+    own = home.rstrip("/")
+    if plain == own or own.startswith(plain + "/"):
+        return "it is a home, or holds one"
+    if ".." in plain.split("/"):
+        return "it has '..' in it"
+    return None
+
+
+def _refuse_nested(path: str, caches: Iterable[str]) -> None:
+    for other in caches:
+        if path.startswith(other + "/") or other.startswith(path + "/"):
+            raise RefusedError(f"refused as a cache: it and the cache {other} lie in each other")
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"

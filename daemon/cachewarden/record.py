@@ -1,0 +1,155 @@
+"""What the journal is told: one structured entry per event that matters, fields for machines, text for people.
+
+Every kind of event has a MESSAGE_ID with an explanation in ``units/cachewarden.catalog`` (``journalctl -x``).
+error: a promise is broken and someone must look; warning: one cache or owner failed; info: what was done;
+debug: why nothing was.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+
+from cachewarden.model.caches import Problem
+from cachewarden.model.plans import CycleRecord, Outcome, Shortfall, Standing, State
+from cachewarden.model.units import human_bytes
+from cachewarden.system.ports import Journal
+
+ERROR, WARNING, INFO, DEBUG = 3, 4, 6, 7
+_MOST_PATHS = 20
+
+
+class Event(Enum):
+    """Kinds of events; the values are their MESSAGE_IDs and never change."""
+
+    STARTED = "c4d1b1a8a4a14f5f8f0f5a3e1c7c1a01"
+    STOPPED = "c4d1b1a8a4a14f5f8f0f5a3e1c7c1a02"
+    RELOADED = "c4d1b1a8a4a14f5f8f0f5a3e1c7c1a03"
+    RELOAD_FAILED = "c4d1b1a8a4a14f5f8f0f5a3e1c7c1a04"
+    CYCLE = "c4d1b1a8a4a14f5f8f0f5a3e1c7c1a05"
+    REMOVED = "c4d1b1a8a4a14f5f8f0f5a3e1c7c1a06"
+    FAILED = "c4d1b1a8a4a14f5f8f0f5a3e1c7c1a07"
+    SHORTFALL = "c4d1b1a8a4a14f5f8f0f5a3e1c7c1a08"
+    PROBLEM = "c4d1b1a8a4a14f5f8f0f5a3e1c7c1a09"
+    NO_STATE = "c4d1b1a8a4a14f5f8f0f5a3e1c7c1a0a"
+    REPORTED = "c4d1b1a8a4a14f5f8f0f5a3e1c7c1a0b"
+    WATCH_LIMITED = "c4d1b1a8a4a14f5f8f0f5a3e1c7c1a0c"
+
+
+class Recorder:
+    """Tells a journal; repeats of the same problem or shortfall are told once, until they change."""
+
+    def __init__(self, journal: Journal) -> None:
+        """``journal`` is where everything goes."""
+        self._journal = journal
+        self._told: dict[str, str] = {}
+
+    def event(self, event: Event, priority: int, message: str, **fields: str | int) -> None:
+        """One entry."""
+        named: dict[str, str | int] = {f"CACHEWARDEN_{key.upper()}": value for key, value in fields.items()}
+        self._journal.send(priority, message, {"MESSAGE_ID": event.value, **named})
+
+    def once(self, event: Event, priority: int, subject: str, message: str, **fields: str | int) -> None:
+        """One entry, unless the same was said of ``subject`` last time."""
+        key = f"{event.name} {subject}"
+        repeated = self._told.get(key) == message
+        self._told[key] = message
+        self.event(event, DEBUG if repeated else priority, message, **fields)
+
+    def settled(self, event: Event, still: Iterable[str]) -> None:
+        """Forgets what is no longer so, that it may be told again when it comes back."""
+        keep = {f"{event.name} {subject}" for subject in still}
+        for key in [key for key in self._told if key.startswith(f"{event.name} ") and key not in keep]:
+            del self._told[key]
+
+    def cycle(self, record: CycleRecord) -> None:
+        """A whole cycle: outcomes, shortfalls, problems, reports; one line of summary if it did something."""
+        self._problems(record)
+        for outcome in record.outcomes:
+            self._outcome(outcome, record)
+        reports = {standing.policy: standing for standing in record.plan.standings if standing.state is State.TRIGGERED}
+        acted = {outcome.policy for outcome in record.outcomes} | {each.policy for each in record.plan.shortfalls}
+        self._reports([standing for name, standing in reports.items() if name not in acted])
+        self._shortfalls(record)
+        self._summary(record)
+
+    def _problems(self, record: CycleRecord) -> None:
+        for problem in record.problems:
+            self.once(Event.PROBLEM, WARNING, problem.path, f"{problem.path}: {problem.reason}", **_at(problem))
+        self.settled(Event.PROBLEM, (problem.path for problem in record.problems))
+
+    def _outcome(self, outcome: Outcome, record: CycleRecord) -> None:
+        fields = _fields(outcome, record)
+        if outcome.removed:
+            shown = ", ".join(_named(entry.name, entry.version, entry.path) for entry in outcome.removed[:_MOST_PATHS])
+            more = len(outcome.removed) - _MOST_PATHS
+            message = (
+                f"{outcome.policy}: removed {len(outcome.removed)} entries of {outcome.cache.path}, "
+                f"{human_bytes(outcome.freed)} freed: {shown}{f' and {more} more' if more > 0 else ''}"
+            )
+            reason = next(
+                (action.reason for action in record.plan.actions
+                 if action.policy == outcome.policy and action.cache.path == outcome.cache.path), "",
+            )  # fmt: skip
+            self.event(Event.REMOVED, INFO, message, **fields, freed_bytes=outcome.freed, reason=reason)
+        for failure in outcome.failures[:_MOST_PATHS]:
+            message = f"{outcome.policy}: {failure.path} was not removed: {failure.error}"
+            priority = INFO if failure.busy else WARNING
+            self.once(Event.FAILED, priority, failure.path, message, **fields, reason=failure.error)
+        if len(outcome.failures) > _MOST_PATHS:
+            more = len(outcome.failures) - _MOST_PATHS
+            self.event(Event.FAILED, WARNING, f"{outcome.policy}: {more} more were not removed", **fields)
+
+    def _reports(self, standings: list[Standing]) -> None:
+        for standing in standings:
+            message = f"{standing.policy}: {standing.reason}"
+            self.once(Event.REPORTED, INFO, standing.policy, message, policy=standing.policy, reason=standing.reason)
+        self.settled(Event.REPORTED, (standing.policy for standing in standings))
+
+    def _shortfalls(self, record: CycleRecord) -> None:
+        for short in record.plan.shortfalls:
+            subject = f"{short.policy}@{short.place}"
+            # The figure changes all the time; that something is wanting is said once.
+            key = f"{Event.SHORTFALL.name} {subject}"
+            repeated = key in self._told
+            self._told[key] = ""
+            message = f"{short.policy}: {_lack(short)} at {short.place}, and nothing more may be removed"
+            self.event(
+                Event.SHORTFALL, DEBUG if repeated else ERROR, message,
+                policy=short.policy, cycle=record.id, reason=message,
+            )  # fmt: skip
+        self.settled(Event.SHORTFALL, (f"{short.policy}@{short.place}" for short in record.plan.shortfalls))
+
+    def _summary(self, record: CycleRecord) -> None:
+        removed = sum(len(outcome.removed) for outcome in record.outcomes)
+        failures = sum(len(outcome.failures) for outcome in record.outcomes)
+        message = f"cycle ({record.trigger}): {human_bytes(record.freed)} freed, {removed} entries removed"
+        if failures:
+            message += f", {failures} not removed"
+        priority = INFO if record.outcomes else DEBUG
+        self.event(Event.CYCLE, priority, message, cycle=record.id, freed_bytes=record.freed, trigger=record.trigger)
+
+
+def _at(problem: Problem) -> Mapping[str, str]:
+    return {"cache": problem.path, "reason": problem.reason}
+
+
+def _fields(outcome: Outcome, record: CycleRecord) -> dict[str, str | int]:
+    return {
+        "policy": outcome.policy,
+        "cache": outcome.cache.path,
+        "ecosystem": outcome.cache.ecosystem,
+        "owner": outcome.cache.owner.name,
+        "cycle": record.id,
+    }
+
+
+def _named(name: str | None, version: str | None, path: str) -> str:
+    if not name:
+        return path.rpartition("/")[2]
+    return f"{name} {version}" if version else name
+
+
+def _lack(short: Shortfall) -> str:
+    words = [human_bytes(short.lacks)] if short.lacks else []
+    if short.lacks_inodes:
+        words.append(f"{short.lacks_inodes} inodes")
+    return f"{' and '.join(words)} wanting"

@@ -1,0 +1,1 @@
+"""Bringing the stages together: the cycle, the workers that do its parts as each owner, and the daemon."""

@@ -1,0 +1,92 @@
+"""Many owners' looks become one snapshot, and a snapshot becomes what it is after removals."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from cachewarden.model.caches import Entry, Filesystem, Kind, Look, MeasuredCache, Problem, Snapshot
+from cachewarden.model.plans import Outcome, Purge
+from cachewarden.model.policies import Settings
+from cachewarden.model.units import Bytes, Instant
+
+
+def assemble(looks: Iterable[Look], problems: Iterable[Problem], settings: Settings, now: Instant) -> Snapshot:
+    """One snapshot; what one owner's environments record is kept in the caches that others share with them."""
+    looks = list(looks)
+    caches: dict[str, MeasuredCache] = {}
+    filesystems: dict[int, Filesystem] = {}
+    for seen in looks:
+        others = {name for other in looks if other is not seen for name in other.references}
+        for cache in seen.caches:
+            caches.setdefault(cache.cache.path, _kept_for_others(cache, others))
+        for filesystem in seen.filesystems:
+            filesystems.setdefault(filesystem.device, filesystem)
+    theirs = [problem for seen in looks for problem in seen.problems]
+    told = [*problems, *theirs, *_unclaimed(settings, caches, looks)]
+    return Snapshot(
+        taken_at=now,
+        caches=tuple(caches.values()),
+        filesystems=tuple(filesystems.values()),
+        # What one owner may not have is no problem where the right one has it.
+        problems=tuple(dict.fromkeys(problem for problem in told if problem.path not in caches)),
+    )
+
+
+def _kept_for_others(cache: MeasuredCache, distributions: set[str]) -> MeasuredCache:
+    home = cache.cache.owner.home.rstrip("/")
+    if not distributions or (home and cache.cache.path.startswith(home + "/")):
+        return cache
+    return replace(cache, entries=tuple(_with_hold(entry, distributions) for entry in cache.entries))
+
+
+def _with_hold(entry: Entry, distributions: set[str]) -> Entry:
+    if entry.kind is Kind.PACKAGE and entry.hold is None and entry.path.rpartition("/")[2] in distributions:
+        return replace(entry, hold="in use by an environment of another user (recorded in its conda-meta)")
+    return entry
+
+
+def _unclaimed(settings: Settings, caches: Mapping[str, MeasuredCache], looks: list[Look]) -> Iterable[Problem]:
+    spoken_of = {problem.path for seen in looks for problem in seen.problems}
+    for extra in settings.caches:
+        known = any(each.cache.path == extra.path or extra.path in each.cache.source for each in caches.values())
+        if not known and extra.path not in spoken_of:
+            yield Problem(extra.path, "named under caches, but it is not there or belongs to nobody who is served")
+
+
+def without(
+    snapshot: Snapshot, purges: Iterable[Purge], outcomes: Iterable[Outcome], latest: Mapping[int, Filesystem]
+) -> Snapshot:
+    """The snapshot after removals: what went is left out, what failed is held for the rest of the cycle."""
+    gone: dict[str, set[str]] = {}
+    failed: dict[str, dict[str, str]] = {}
+    for outcome in outcomes:
+        gone.setdefault(outcome.cache.path, set()).update(entry.path for entry in outcome.removed)
+        for failure in outcome.failures:
+            failed.setdefault(outcome.cache.path, {})[failure.path] = failure.error
+    tried = {(purge.cache.path, chosen.entry.path) for purge in purges for chosen in purge.entries}
+    return replace(
+        snapshot,
+        caches=tuple(
+            _after(cache, gone.get(cache.cache.path, set()), failed.get(cache.cache.path, {}), tried)
+            for cache in snapshot.caches
+        ),
+        filesystems=tuple(latest.get(each.device, each) for each in snapshot.filesystems),
+    )
+
+
+def _after(
+    cache: MeasuredCache, gone: set[str], failed: Mapping[str, str], tried: set[tuple[str, str]]
+) -> MeasuredCache:
+    root = cache.cache.path
+    left: list[Entry] = []
+    freed = 0
+    for entry in cache.entries:
+        if entry.path in gone:
+            freed += entry.size
+        elif (root, entry.path) in tried:
+            why = failed.get(entry.path, "it was to go in this cycle already")
+            left.append(replace(entry, hold=why))
+        else:
+            left.append(entry)
+    if not gone and not failed:
+        return replace(cache, entries=tuple(left))
+    return replace(cache, size=Bytes(max(0, cache.size - freed)), entries=tuple(left))

@@ -1,0 +1,158 @@
+"""One cycle: look, decide, act, and again until the marks are reached or nothing is left to take."""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from cachewarden.decide.planner import decide, fingerprints
+from cachewarden.model.caches import Filesystem, Owner, Problem, Snapshot
+from cachewarden.model.errors import WorkerError
+from cachewarden.model.plans import CycleRecord, Failure, Outcome, Plan, Purge, Relocate
+from cachewarden.model.policies import Settings
+from cachewarden.service.assemble import assemble, without
+from cachewarden.service.remembering import Remembering
+from cachewarden.service.workers import Hooks, Workers
+from cachewarden.system.ports import Clock
+
+_MOST_ROUNDS = 10
+NOT_AVAILABLE = "relocation is not available in this version of cachewarden"
+
+
+@dataclass(slots=True)
+class _Done:
+    """What the rounds of a cycle add up to."""
+
+    plans: list[Plan] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+class Cycle:
+    """Runs the stages for all owners. One at a time: the caller holds the lock."""
+
+    def __init__(self, workers: Workers, clock: Clock, remembering: Remembering, hooks: Hooks) -> None:
+        """``hooks`` are asked and told while it goes on."""
+        self._workers = workers
+        self._clock = clock
+        self._remembering = remembering
+        self._hooks = hooks
+
+    def look(self, settings: Settings) -> Snapshot:
+        """What is there now, of every owner that the settings name. A lost worker costs its owner's part."""
+        looks = []
+        problems: list[Problem] = []
+        for owner in _chosen(self._workers.owners(), settings, problems):
+            if not self._hooks.may_go_on():
+                break
+            try:
+                looks.append(self._workers.look(owner, settings.caches, self._hooks))
+            except WorkerError as error:
+                problems.append(Problem(owner.home, str(error)))
+        snapshot = assemble(looks, problems, settings, self._clock.now())
+        return self._remembering.recall(snapshot, settings)
+
+    def plan(self, settings: Settings) -> tuple[Snapshot, Plan]:
+        """What a cycle would do now. Nothing is written anywhere."""
+        snapshot = self.look(settings)
+        return snapshot, decide(snapshot, settings)
+
+    def run(self, settings: Settings, trigger: str) -> CycleRecord:
+        """Looks, decides, acts; and looks again at the disks, since a full ext4 hides the first bytes freed."""
+        started = self._clock.now()
+        first = self.look(settings)
+        done = _Done()
+        last = self._rounds(first, settings, done)
+        record = CycleRecord(
+            id=uuid.uuid4().hex,
+            trigger=trigger,
+            started_at=started,
+            finished_at=self._clock.now(),
+            plan=_whole(done.plans),
+            outcomes=tuple(done.outcomes),
+            before=first.filesystems,
+            after=last.filesystems,
+            problems=first.problems,
+        )
+        self._remembering.learn(first, record, settings)
+        return record
+
+    def _rounds(self, snapshot: Snapshot, settings: Settings, done: _Done) -> Snapshot:
+        for _ in range(_MOST_ROUNDS):
+            plan = decide(snapshot, settings)
+            moves = [action for action in plan.actions if isinstance(action, Relocate)]
+            if moves:
+                done.plans.append(replace(plan, actions=tuple(moves), shortfalls=()))
+                done.outcomes.extend(_unavailable(move, settings) for move in moves)
+                settings = _otherwise(settings, {move.policy for move in moves})
+                plan = decide(snapshot, settings)
+            done.plans.append(plan)
+            purges = [action for action in plan.actions if isinstance(action, Purge)]
+            if not purges:
+                break
+            outcomes = self._act(purges, settings, done)
+            tried = fingerprints(plan, snapshot)
+            self._remembering.judge(tried, outcomes)
+            snapshot = without(snapshot, purges, outcomes, self._latest)
+            snapshot = replace(snapshot, engaged=plan.engaged)
+            if not self._hooks.may_go_on() or not any(outcome.removed for outcome in outcomes):
+                # What is lacking must be said as it is now, not as it was planned.
+                done.plans.append(replace(decide(snapshot, settings), actions=()))
+                break
+        return snapshot
+
+    def _act(self, purges: list[Purge], settings: Settings, done: _Done) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        self._latest: dict[int, Filesystem] = {}
+        for action in purges:
+            if not self._hooks.may_go_on():
+                break
+            outcome, filesystem = self._workers.purge(action, settings.caches, self._hooks)
+            outcomes.append(outcome)
+            if filesystem:
+                self._latest[filesystem.device] = filesystem
+        done.outcomes.extend(outcomes)
+        return outcomes
+
+
+def _chosen(owners: tuple[Owner, ...], settings: Settings, problems: list[Problem]) -> Iterable[Owner]:
+    if settings.owners is None:
+        return owners
+    known = {owner.name for owner in owners}
+    problems.extend(
+        Problem(name, "named under owners, but this machine has no such user that can be served")
+        for name in settings.owners
+        if name not in known
+    )
+    return [owner for owner in owners if owner.name in settings.owners]
+
+
+def _unavailable(move: Relocate, settings: Settings) -> Outcome:
+    otherwise = next(policy.otherwise for policy in settings.policies if policy.name == move.policy)
+    failure = Failure(move.cache.path, f"{NOT_AVAILABLE}; `otherwise: {otherwise.value}` is taken")
+    return Outcome(move.policy, "relocate", move.cache, failures=(failure,))
+
+
+def _otherwise(settings: Settings, names: set[str]) -> Settings:
+    policies = tuple(
+        replace(policy, action=policy.otherwise) if policy.name in names else policy for policy in settings.policies
+    )
+    return replace(settings, policies=policies)
+
+
+def _whole(plans: list[Plan]) -> Plan:
+    """All rounds as one plan: every action, the first standings (why it acted), the last shortfalls and skips."""
+    if not plans:
+        return Plan()
+    taken = {
+        f"{action.cache.path}/{chosen.entry.path}"
+        for plan in plans
+        for action in plan.actions
+        if isinstance(action, Purge)
+        for chosen in action.entries
+    }
+    return Plan(
+        actions=tuple(action for plan in plans for action in plan.actions),
+        skips=tuple(skip for skip in plans[-1].skips if skip.path not in taken),
+        shortfalls=plans[-1].shortfalls,
+        standings=plans[0].standings if len(plans[0].standings) else plans[-1].standings,
+        engaged=plans[-1].engaged,
+    )

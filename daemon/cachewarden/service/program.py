@@ -1,0 +1,124 @@
+"""What a command and the daemon need alike: whom to serve, which configuration, which state, which workers."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from cachewarden.model.caches import Owner
+from cachewarden.model.errors import ConfigError, UsageError
+from cachewarden.model.policies import Settings
+from cachewarden.service import worker
+from cachewarden.service.cycle import Cycle
+from cachewarden.service.remembering import Remembering
+from cachewarden.service.workers import Hooks, LaunchedWorkers, LocalWorkers, Workers
+from cachewarden.settings import loader
+from cachewarden.system import users
+from cachewarden.system.clock import SystemClock
+from cachewarden.system.files import RealFiles
+from cachewarden.system.launcher import fork_launcher
+from cachewarden.system.store import Lock, SqliteStore, Store
+
+SYSTEM_CONFIG = "/etc/cachewarden"
+SYSTEM_STATE = "/var/lib/cachewarden"
+_DAEMON_LOCK = "daemon.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The global options. ``system`` is ``None`` for the default: system mode for uid 0."""
+
+    config: str | None = None
+    state_dir: str | None = None
+    system: bool | None = None
+    verbose: bool = False
+
+
+class Program:
+    """The places of one mode, and what works there."""
+
+    def __init__(self, options: Options, environ: Mapping[str, str]) -> None:
+        """UsageError when system mode is asked for without the rights it needs."""
+        self.options = options
+        self.system = os.geteuid() == 0 if options.system is None else options.system
+        if self.system and os.geteuid() != 0:
+            raise UsageError("system mode serves all users and needs root: use sudo, or --user for your own caches")
+        self._environ = environ
+        home = environ.get("HOME") or None
+        self.owner = users.current_owner(home)
+        self.config_folder = SYSTEM_CONFIG if self.system else self._xdg("XDG_CONFIG_HOME", ".config")
+        state = SYSTEM_STATE if self.system else self._xdg("XDG_STATE_HOME", ".local/state")
+        self.state_folder = os.path.abspath(options.state_dir) if options.state_dir else state
+
+    def _xdg(self, variable: str, default: str) -> str:
+        """An absolute value of the variable counts, as the base directory specification says."""
+        value = self._environ.get(variable, "")
+        base = value if value.startswith("/") else os.path.join(self.owner.home, default)
+        return os.path.join(base, "cachewarden")
+
+    def settings(self) -> Settings:
+        """As configured now; ConfigError with every problem."""
+        return loader.load(RealFiles(), config=self.options.config, folder=self.config_folder)
+
+    def store(self, *, writable: bool) -> Store:
+        """The memory; it works or says why not, and never raises."""
+        return SqliteStore(self.state_folder, writable=writable)
+
+    def workers(self, *, launched: bool = False) -> Workers:
+        """Call it before any thread starts: in system mode, and when ``launched``, the launcher is forked off."""
+        if not self.system and not launched:
+            return LocalWorkers(self.owner, self._environ)
+        return LaunchedWorkers(fork_launcher(self._roster, self._be_worker, switch=self.system))
+
+    def cycle(self, workers: Workers, store: Store, hooks: Hooks) -> Cycle:
+        """A cycle with the machine's own clock."""
+        return Cycle(workers, SystemClock(), Remembering(store), hooks)
+
+    def _roster(self) -> list[Owner]:
+        """Whom the launcher may become; it finds that out by itself, from root's files alone."""
+        if not self.system:
+            return [self.owner]
+        names: tuple[str, ...] = ()
+        extras: list[str] = []
+        with suppress(ConfigError):  # told where the settings are loaded
+            settings = self.settings()
+            names, extras = settings.owners or (), [extra.path for extra in settings.caches]
+        found = users.login_users() + users.named_users(names)[0]
+        found += users.owners_of([*users.system_wide_places(), *extras])
+        return list({owner.uid: owner for owner in found}.values())
+
+    def _be_worker(self, owner: Owner, stream: worker.socket.socket) -> None:
+        worker.serve(owner, stream)
+
+    @contextmanager
+    def one_cycle_at_a_time(self) -> Iterator[None]:
+        """BusyError when another cycle works on this state. A state folder that cannot be had locks nothing."""
+        lock = self._lock(self.state_folder)
+        if lock:
+            lock.take("another cycle")
+        try:
+            yield
+        finally:
+            if lock:
+                lock.close()
+
+    def one_daemon(self) -> Lock | None:
+        """Held for the life of the process; BusyError when there is another."""
+        path = os.path.join(self.state_folder, _DAEMON_LOCK)
+        with suppress(OSError):
+            os.makedirs(self.state_folder, mode=0o755, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        lock = self._lock(path)
+        if lock:
+            lock.take("another cachewarden daemon")
+        return lock
+
+    def _lock(self, path: str) -> Lock | None:
+        try:
+            os.makedirs(self.state_folder, mode=0o755, exist_ok=True)
+        except OSError:
+            pass  # it may be there all the same
+        try:
+            return Lock(path)
+        except OSError:
+            return None

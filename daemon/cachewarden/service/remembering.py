@@ -1,0 +1,95 @@
+"""What a cycle recalls from the store and what it leaves there, in few and small writes."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from cachewarden.model.caches import MeasuredCache, Snapshot
+from cachewarden.model.plans import CycleRecord, Outcome
+from cachewarden.model.policies import Settings
+from cachewarden.model.units import NANOSECONDS, Instant
+from cachewarden.settings import cron
+from cachewarden.system.store import Memory, Sighting, Store
+
+SIGHTINGS_EVERY = 300 * NANOSECONDS
+"""At most one write of sightings in this time: flash cards wear out (cargo keeps the same pace)."""
+
+
+class Remembering:
+    """Keeps what policies remember in memory too, so that a store that does not work costs only the restart."""
+
+    def __init__(self, store: Store) -> None:
+        """Reads the memories once."""
+        self._store = store
+        self._memories = store.memories()
+        self._saved_at = Instant(0)
+
+    def recall(self, snapshot: Snapshot, settings: Settings) -> Snapshot:
+        """Adds what the past says: schedules that are due, removals in vain, later signs of use."""
+        now = snapshot.taken_at
+        due: set[str] = set()
+        for policy in settings.policies:
+            if policy.schedule is None:
+                continue
+            since = self._memories.get(policy.name, Memory()).looked_at
+            if since is None:
+                self._remember(policy.name, looked_at=now)  # first met: its schedule starts to count
+            elif cron.is_due(policy.schedule, since, now):
+                due.add(policy.name)
+        fruitless = {name: each.fruitless for name, each in self._memories.items() if each.fruitless}
+        caches = tuple(self._recall_use(cache) for cache in snapshot.caches)
+        return replace(snapshot, caches=caches, due=frozenset(due), fruitless=fruitless)
+
+    def _recall_use(self, cache: MeasuredCache) -> MeasuredCache:
+        seen = self._store.sightings(cache.cache.path)
+        if not seen:
+            return cache
+        entries = tuple(
+            replace(entry, last_used=before.last_used)
+            if (before := seen.get(entry.path)) and before.last_used > (entry.last_used or entry.modified)
+            else entry
+            for entry in cache.entries
+        )
+        return replace(cache, entries=entries)
+
+    def judge(self, tried: Mapping[str, str], outcomes: Iterable[Outcome]) -> None:
+        """A policy that freed nothing is not to try the same again; one that was only busy may."""
+        for policy, fingerprint in tried.items():
+            own = [outcome for outcome in outcomes if outcome.policy == policy]
+            in_vain = own and not any(outcome.freed or outcome.incomplete for outcome in own)
+            busy = any(failure.busy for outcome in own for failure in outcome.failures)
+            self._remember(policy, fruitless=fingerprint if in_vain and not busy else None)
+
+    def _remember(self, policy: str, *, looked_at: Instant | None = None, fruitless: str | None = None) -> None:
+        before = self._memories.get(policy, Memory())
+        self._memories[policy] = Memory(looked_at or before.looked_at, fruitless)
+
+    def learn(self, snapshot: Snapshot, record: CycleRecord, settings: Settings) -> None:
+        """Saves what changed. A cycle in which nothing happened writes nothing."""
+        for name in snapshot.due:
+            self._remember(name, looked_at=record.started_at, fruitless=self._memories[name].fruitless)
+        known = {policy.name for policy in settings.policies}
+        saved = self._store.memories()
+        self._store.save_memories(
+            {name: each for name, each in self._memories.items() if name in known and saved.get(name) != each}
+        )
+        if record.outcomes or record.trigger == "by hand":
+            self._store.save_cycle(record)
+        if record.finished_at - self._saved_at >= SIGHTINGS_EVERY or record.outcomes:
+            self._saved_at = record.finished_at
+            gone = {(each.cache.path, entry.path) for each in record.outcomes for entry in each.removed}
+            for cache in snapshot.caches:
+                self._save_sightings(cache, record.started_at, gone)
+
+    def _save_sightings(self, cache: MeasuredCache, now: Instant, gone: set[tuple[str, str]]) -> None:
+        root = cache.cache.path
+        before = self._store.sightings(root)
+        seen: dict[str, Sighting] = {}
+        for entry in cache.entries:
+            if (root, entry.path) in gone:
+                continue
+            known = before.get(entry.path)
+            used = entry.last_used or entry.modified
+            if known is None or used - known.last_used >= SIGHTINGS_EVERY:
+                seen[entry.path] = Sighting(known.first_seen if known else now, used)
+        there = {entry.path for entry in cache.entries if (root, entry.path) not in gone}
+        self._store.save_sightings(root, seen, before.keys() - there)

@@ -1,0 +1,169 @@
+"""The language between service and workers: length-prefixed JSON, every field checked on arrival.
+
+A worker runs with an owner's rights and reads an owner's files, so what it says is untrusted: each value is built
+from its type's fields alone, with bounds, and anything else is a WorkerError. Paths may hold bytes that are no
+text; JSON carries them as lone surrogates.
+"""
+
+import dataclasses
+import json
+import socket
+import struct
+import types
+import typing
+from collections.abc import Callable
+from enum import Enum
+from functools import lru_cache
+
+from cachewarden.model.errors import WorkerError
+
+VERSION = 1
+MESSAGE_LIMIT = 4 << 20
+_LONGEST_TEXT = 65_536
+_LARGEST = 1 << 63
+_HEAD = struct.Struct(">I")
+
+Decoder = Callable[[object], typing.Any]
+Encoder = Callable[[typing.Any], object]
+
+
+@lru_cache(maxsize=256)
+def decoder(wanted: typing.Any) -> Decoder:  # noqa: ANN401 - any type expression
+    """A function that turns plain JSON values into ``wanted`` or raises WorkerError.
+
+    Knows dataclasses (as arrays of their fields), enums, ``X | None``, homogeneous tuples, and the plain types;
+    NewTypes count as what they are made of, and no number is negative.
+    """
+    wanted = getattr(wanted, "__supertype__", wanted)
+    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin in (types.UnionType, typing.Union):
+        return _optional(arguments)
+    if origin is tuple:
+        return _sequence(decoder(arguments[0]))
+    if isinstance(wanted, type) and issubclass(wanted, Enum):
+        return _member(wanted)
+    if dataclasses.is_dataclass(wanted) and isinstance(wanted, type):
+        return _fields(wanted)
+    if wanted in (int, str, bool):
+        return {int: _number, str: _text, bool: _truth}[wanted]
+    raise TypeError(f"no decoder for {wanted!r}")
+
+
+def _optional(arguments: tuple[typing.Any, ...]) -> Decoder:
+    inner = decoder(next(each for each in arguments if each is not type(None)))
+    return lambda value: None if value is None else inner(value)
+
+
+def _sequence(inner: Decoder) -> Decoder:
+    def decode(value: object) -> tuple[object, ...]:
+        if not isinstance(value, list):
+            raise WorkerError(f"expected a list, got {type(value).__name__}")
+        return tuple(inner(each) for each in value)
+
+    return decode
+
+
+def _member(wanted: type[Enum]) -> Decoder:
+    members = {member.value: member for member in wanted}
+
+    def decode(value: object) -> Enum:
+        if not isinstance(value, str) or value not in members:
+            raise WorkerError(f"no {wanted.__name__}: {str(value)[:80]!r}")
+        return members[value]
+
+    return decode
+
+
+def _fields(wanted: type) -> Decoder:
+    hints = typing.get_type_hints(wanted)
+    decoders = [decoder(hints[each.name]) for each in dataclasses.fields(wanted)]
+
+    def decode(value: object) -> object:
+        if not isinstance(value, list) or len(value) != len(decoders):
+            raise WorkerError(f"expected the {len(decoders)} fields of {wanted.__name__}")
+        return wanted(*[decode_one(each) for decode_one, each in zip(decoders, value, strict=True)])
+
+    return decode
+
+
+def _number(value: object) -> int:
+    if type(value) is not int or not 0 <= value < _LARGEST:
+        raise WorkerError(f"expected a number from 0 to 2^63, got {str(value)[:80]!r}")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT or "\0" in value:
+        raise WorkerError("expected a text without NUL of at most 64 KiB")
+    return value
+
+
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise WorkerError("expected true or false")
+    return value
+
+
+@lru_cache(maxsize=256)
+def encoder(wanted: typing.Any) -> Encoder:  # noqa: ANN401 - any type expression
+    """The inverse of ``decoder``."""
+    wanted = getattr(wanted, "__supertype__", wanted)
+    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin in (types.UnionType, typing.Union):
+        inner = encoder(next(each for each in arguments if each is not type(None)))
+        return lambda value: None if value is None else inner(value)
+    if origin is tuple:
+        each_of = encoder(arguments[0])
+        return lambda value: [each_of(each) for each in value]
+    if isinstance(wanted, type) and issubclass(wanted, Enum):
+        return lambda value: value.value
+    if dataclasses.is_dataclass(wanted) and isinstance(wanted, type):
+        hints = typing.get_type_hints(wanted)
+        parts = [(each.name, encoder(hints[each.name])) for each in dataclasses.fields(wanted)]
+        return lambda value: [encode(getattr(value, name)) for name, encode in parts]
+    return lambda value: value
+
+
+class Channel:
+    """Messages over a stream socket: ``(word, value)`` pairs, each at most ``MESSAGE_LIMIT`` bytes."""
+
+    def __init__(self, stream: socket.socket) -> None:
+        """Takes the socket; a time limit on it is the caller's to set."""
+        self._stream = stream
+
+    def send(self, word: str, value: object = None) -> None:
+        """OSError when the other side is gone; WorkerError when the message is too long."""
+        data = json.dumps([VERSION, word, value], separators=(",", ":")).encode("ascii")
+        if len(data) > MESSAGE_LIMIT:
+            raise WorkerError(f"a message of {len(data)} bytes is too long")
+        self._stream.sendall(_HEAD.pack(len(data)) + data)
+
+    def receive(self) -> tuple[str, object] | None:
+        """The next message, ``None`` at the end; WorkerError for what is none, OSError as the socket gives."""
+        head = self._exactly(_HEAD.size, at_start=True)
+        if head is None:
+            return None
+        (length,) = _HEAD.unpack(head)
+        if length > MESSAGE_LIMIT:
+            raise WorkerError(f"a message of {length} bytes was announced, more than is allowed")
+        data = self._exactly(length, at_start=False)
+        try:
+            message = json.loads(data or b"")
+        except (ValueError, RecursionError) as error:
+            raise WorkerError("a message is not JSON") from error
+        if not isinstance(message, list) or len(message) != 3 or message[0] != VERSION:
+            raise WorkerError("a message has not the form of this version")
+        if not isinstance(message[1], str):
+            raise WorkerError("a message without a word")
+        return message[1], message[2]
+
+    def _exactly(self, size: int, *, at_start: bool) -> bytes | None:
+        data = bytearray()
+        while len(data) < size:
+            part = self._stream.recv(min(size - len(data), 1 << 16))
+            if not part:
+                if at_start and not data:
+                    return None
+                raise WorkerError("the channel ended in the middle of a message")
+            data += part
+        return bytes(data)

@@ -1,0 +1,228 @@
+"""What a worker does: look at one owner's caches, or purge from one of them. One request, then the end.
+
+Everything here runs with the owner's rights and nothing else. In user mode the service calls ``look`` and ``purge``
+itself; in system mode ``serve`` is the body of a forked worker.
+"""
+
+import importlib
+import os
+import re
+import select
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from cachewarden import act
+from cachewarden.discover import discover
+from cachewarden.ecosystems.base import Context, Surroundings
+from cachewarden.measure import filesystem_of, measure_cache, references
+from cachewarden.model.caches import Entry, Filesystem, Look, MeasuredCache, Owner, Problem
+from cachewarden.model.errors import RefusedError, WorkerError
+from cachewarden.model.plans import Chosen, Failure, Outcome, Purge, RemovedEntry
+from cachewarden.model.policies import ExtraCache
+from cachewarden.model.units import Bytes
+from cachewarden.service.wire import Channel, decoder, encoder
+from cachewarden.system.clock import SystemClock
+from cachewarden.system.files import RealFiles
+from cachewarden.system.processes import RealProcesses
+
+_NEEDED_LATER = (
+    "configparser", "encodings.idna", "encodings.unicode_escape", "json.decoder", "traceback", "stringprep",
+    "watchdog.observers", "yaml", "cachewarden.service.watcher",
+)  # fmt: skip
+CHUNK = 500
+"""Entries per message: a few hundred kilobytes."""
+_ENVIRONMENT_FILE = "/etc/environment"
+_VARIABLE = re.compile(r"""\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(["']?)(.*?)\2\s*""")
+_LONGEST_FILE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class LookRequest:
+    """Look at everything of the owner; ``extras`` are the caches named in the configuration."""
+
+    extras: tuple[ExtraCache, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeRequest:
+    """Remove these entries of one cache, which must still be found to be one."""
+
+    action: Purge
+    extras: tuple[ExtraCache, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeReply:
+    """What went, and the filesystem afterwards."""
+
+    outcome: Outcome
+    filesystem: Filesystem | None
+
+
+def login_environment(owner: Owner, files: RealFiles) -> dict[str, str]:
+    """The variables every login of the owner has: those of /etc/environment, and the home."""
+    try:
+        text = files.read_text(_ENVIRONMENT_FILE, _LONGEST_FILE)
+    except OSError:
+        text = ""
+    found = {match[1]: match[3] for line in text.splitlines() if (match := _VARIABLE.fullmatch(line))}
+    return found | {"HOME": owner.home, "USER": owner.name}
+
+
+def look(owner: Owner, environ: Mapping[str, str], request: LookRequest) -> Look:
+    """Discovers and measures all caches of ``owner``."""
+    files, processes = RealFiles(), RealProcesses()
+    surroundings = Surroundings(owner, environ, files)
+    found = discover(surroundings, request.extras)
+    now = SystemClock().now()
+    caches: list[MeasuredCache] = []
+    filesystems: dict[int, Filesystem] = {}
+    problems = list(found.problems)
+    for each in found.caches:
+        measured = measure_cache(each.cache, each.ecosystem, each.located, surroundings, processes, now)
+        if isinstance(measured, Problem):
+            problems.append(measured)
+            continue
+        problems.extend(measured.problems)
+        try:
+            filesystem = filesystem_of(files, each.cache.path)
+        except OSError as error:
+            problems.append(Problem(each.cache.path, f"its filesystem cannot be asked: {error.strerror}"))
+            continue
+        filesystems[filesystem.device] = filesystem
+        caches.append(measured.cache)
+    return Look(tuple(caches), tuple(filesystems.values()), tuple(problems), references(files, found.located))
+
+
+def purge(
+    owner: Owner,
+    environ: Mapping[str, str],
+    request: PurgeRequest,
+    *,
+    may_go_on: Callable[[], bool],
+    progress: Callable[[RemovedEntry], None],
+) -> PurgeReply:
+    """Finds the cache anew, by the owner's own configuration, and removes the entries from it."""
+    files = RealFiles()
+    action = request.action
+    surroundings = Surroundings(owner, environ, files)
+    try:
+        found = discover(surroundings, request.extras)
+        each = next((one for one in found.caches if one.cache.path == action.cache.path), None)
+        if each is None:
+            raise RefusedError("it is no longer found to be a cache")
+        context = Context(surroundings, each.located, RealProcesses(), SystemClock().now())
+        own = replace(action, cache=each.cache)
+        with files.open_folder(each.cache.path) as root:
+            outcome = act.purge(own, each.ecosystem, root, context, may_go_on=may_go_on, progress=progress)
+    except (OSError, RefusedError) as error:
+        failure = Failure(action.cache.path, str(error))
+        outcome = Outcome(action.policy, "purge", action.cache, failures=(failure,))
+    try:
+        return PurgeReply(outcome, filesystem_of(files, action.cache.path))
+    except OSError:
+        return PurgeReply(outcome, None)
+
+
+def preload() -> None:
+    """Imports all that a worker may need later: an owner may not be able to read our interpreter's files."""
+    for name in _NEEDED_LATER:
+        importlib.import_module(name)
+    for each in (LookRequest, PurgeRequest, PurgeReply, Look, Entry, RemovedEntry, MeasuredCache, Filesystem):
+        decoder(each)
+        encoder(each)
+
+
+def serve(owner: Owner, stream: socket.socket) -> None:
+    """The body of a forked worker: one request, its answer in pieces, the end."""
+    channel = Channel(stream)
+    try:
+        message = channel.receive()
+        if message is None:
+            return
+        _answer(owner, channel, stream, *message)
+    except WorkerError as error:
+        _complain(channel, str(error))
+    except Exception as error:  # noqa: BLE001 - the one guard around an owner: its cycle is lost, no other
+        _complain(channel, f"a fault of cachewarden: {type(error).__name__}: {error}")
+
+
+def _complain(channel: Channel, text: str) -> None:
+    try:
+        channel.send("failed", text[:4000])
+    except OSError:
+        return
+
+
+def _answer(owner: Owner, channel: Channel, stream: socket.socket, word: str, value: object) -> None:
+    environ = login_environment(owner, RealFiles()) if os.getuid() == owner.uid and _is_clean() else dict(os.environ)
+    if word == "look":
+        send_look(channel, look(owner, environ, decoder(LookRequest)(value)))
+    elif word == "purge":
+        request = _whole_request(channel, decoder(PurgeRequest)(value))
+        hear = _StopListener(stream)
+        tell = encoder(RemovedEntry)
+        reply = purge(
+            owner, environ, request, may_go_on=hear.may_go_on, progress=lambda gone: channel.send("gone", tell(gone))
+        )
+        channel.send("done", encoder(PurgeReply)(replace(reply, outcome=replace(reply.outcome, removed=()))))
+    elif word == "watch":
+        from cachewarden.service.watcher import watch
+
+        watch(owner, environ, decoder(LookRequest)(value), channel, stream)
+    else:
+        raise WorkerError(f"unknown request {word[:80]!r}")
+
+
+def _whole_request(channel: Channel, request: PurgeRequest) -> PurgeRequest:
+    """The entries follow in pieces."""
+    chosen: list[Chosen] = []
+    hear = decoder(tuple[Chosen, ...])
+    while message := channel.receive():
+        word, value = message
+        if word == "go":
+            return replace(request, action=replace(request.action, entries=tuple(chosen)))
+        chosen.extend(hear(value))
+    raise WorkerError("the request ended too early")
+
+
+def _is_clean() -> bool:
+    """Whether the launcher made this environment (system mode): it has nothing of a session in it."""
+    return set(os.environ) <= {"HOME", "USER", "LOGNAME", "PATH", "LANG"}
+
+
+class _StopListener:
+    """The service asks a purge to stop by sending anything, or by closing its end."""
+
+    def __init__(self, stream: socket.socket) -> None:
+        self._poll = select.poll()
+        self._poll.register(stream, select.POLLIN)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+    def may_go_on(self) -> bool:
+        return not self._poll.poll(0)
+
+
+def send_look(channel: Channel, seen: Look) -> None:
+    """In pieces, so that a cache of a million entries needs no message of its size."""
+    tell_cache, tell_entry = encoder(MeasuredCache), encoder(Entry)
+    for cache in seen.caches:
+        channel.send("cache", tell_cache(replace(cache, entries=())))
+        for start in range(0, len(cache.entries), CHUNK):
+            channel.send("entries", [tell_entry(entry) for entry in cache.entries[start : start + CHUNK]])
+    tell_filesystem, tell_problem = encoder(Filesystem), encoder(Problem)
+    channel.send("filesystems", [tell_filesystem(each) for each in seen.filesystems])
+    for start in range(0, len(seen.problems), CHUNK):
+        channel.send("problems", [tell_problem(each) for each in seen.problems[start : start + CHUNK]])
+    for start in range(0, len(seen.references), CHUNK):
+        channel.send("references", list(seen.references[start : start + CHUNK]))
+    channel.send("seen")
+
+
+def failed_purge(action: Purge, why: str, removed: tuple[RemovedEntry, ...]) -> Outcome:
+    """The outcome of a purge whose worker was lost: what it told before still counts."""
+    freed = Bytes(sum(entry.freed for entry in removed))
+    failure = Failure(action.cache.path, why)
+    return Outcome(action.policy, "purge", action.cache, removed, freed, (failure,), incomplete=True)

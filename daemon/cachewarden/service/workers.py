@@ -1,0 +1,290 @@
+"""How the service gets a look or a purge done: in this process for the caller, or by workers of the launcher."""
+
+import json
+import os
+import select
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from cachewarden.model.caches import Entry, Filesystem, Look, MeasuredCache, Owner, Problem
+from cachewarden.model.errors import WorkerError
+from cachewarden.model.plans import Chosen, Outcome, Purge, RemovedEntry
+from cachewarden.model.policies import ExtraCache
+from cachewarden.model.units import Bytes
+from cachewarden.service import worker
+from cachewarden.service.wire import Channel, decoder, encoder
+from cachewarden.service.worker import LookRequest, PurgeReply, PurgeRequest
+from cachewarden.system.launcher import MESSAGE_LIMIT
+
+LOOK_SECONDS = 600.0
+PURGE_SECONDS = 3600.0
+_BEAT = 0.5
+_STALL_SECONDS = 60.0
+_MOST_MESSAGES = 100_000
+_MOST_ENTRIES = 5_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the service wants to be asked and told while a worker is at work."""
+
+    may_go_on: Callable[[], bool] = lambda: True
+    beat: Callable[[], None] = lambda: None
+    progress: Callable[[RemovedEntry], None] = lambda _: None
+
+
+class Workers(Protocol):
+    """Gets the parts of a cycle done as the owners they concern. WorkerError costs one owner's part."""
+
+    def owners(self) -> tuple[Owner, ...]:
+        """Everybody who may be served."""
+        ...
+
+    def look(self, owner: Owner, extras: tuple[ExtraCache, ...], hooks: Hooks) -> Look:
+        """What the owner has."""
+        ...
+
+    def purge(self, action: Purge, extras: tuple[ExtraCache, ...], hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
+        """Carries a purge out, as the owner of its cache. Never raises WorkerError: what went is in the outcome."""
+        ...
+
+
+class LocalWorkers:
+    """User mode: one owner, this process, the caller's own environment."""
+
+    def __init__(self, owner: Owner, environ: Mapping[str, str]) -> None:
+        """``environ`` is the caller's."""
+        self._owner = owner
+        self._environ = environ
+
+    def owners(self) -> tuple[Owner, ...]:
+        """The caller."""
+        return (self._owner,)
+
+    def look(self, owner: Owner, extras: tuple[ExtraCache, ...], hooks: Hooks) -> Look:
+        """In this process."""
+        hooks.beat()
+        return worker.look(owner, self._environ, LookRequest(extras))
+
+    def purge(self, action: Purge, extras: tuple[ExtraCache, ...], hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
+        """In this process."""
+        request = PurgeRequest(action, extras)
+        reply = worker.purge(
+            self._owner, self._environ, request, may_go_on=hooks.may_go_on, progress=hooks.progress
+        )
+        return reply.outcome, reply.filesystem
+
+
+@dataclass(slots=True)
+class Job:
+    """A worker under way: its number at the launcher and our end of its channel."""
+
+    number: int
+    stream: socket.socket
+    channel: Channel
+    asked_to_stop: bool = False
+
+    def close(self) -> None:
+        """A worker whose channel closes stops by itself."""
+        self.stream.close()
+
+
+class LaunchedWorkers:
+    """System mode, and the daemon: workers forked by the launcher, which drops to the owner first."""
+
+    def __init__(self, launcher: socket.socket) -> None:
+        """``launcher`` is the service's end of its socket."""
+        self._launcher = launcher
+        self._number = 0
+        self._ended: dict[int, int] = {}
+
+    @property
+    def launcher(self) -> socket.socket:
+        """To be polled by the daemon: it ends when the launcher dies."""
+        return self._launcher
+
+    def owners(self) -> tuple[Owner, ...]:
+        """As the launcher finds them."""
+        self._request({"op": "owners"})
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            answer = self._hear(1.0)
+            if answer and answer.get("op") == "owners":
+                return tuple(Owner(**each) for each in answer["owners"])
+        raise WorkerError("the launcher does not say whom it serves")
+
+    def start(self, owner: Owner, seconds: float) -> Job:
+        """Has a worker forked for ``owner``, to be killed after ``seconds``."""
+        self._number += 1
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with theirs:
+            self._request({"op": "start", "number": self._number, "uid": owner.uid, "seconds": seconds}, theirs)
+        return Job(self._number, ours, Channel(ours))
+
+    def kill(self, job: Job) -> None:
+        """Ends a worker at once."""
+        self._request({"op": "kill", "number": job.number})
+        job.close()
+
+    def notice(self) -> dict[int, int]:
+        """Workers that have ended since, by number, with their exit status."""
+        while self._hear(0.0):
+            pass
+        ended, self._ended = self._ended, {}
+        return ended
+
+    def look(self, owner: Owner, extras: tuple[ExtraCache, ...], hooks: Hooks) -> Look:
+        """By a worker of ``owner``."""
+        job = self.start(owner, LOOK_SECONDS)
+        try:
+            job.channel.send("look", encoder(LookRequest)(LookRequest(extras)))
+            return _Collector(owner).collect(lambda: _next(job, hooks))
+        except (OSError, WorkerError) as error:
+            self.kill(job)
+            raise WorkerError(f"the worker of {owner.name} failed: {error}") from error
+        finally:
+            job.close()
+
+    def purge(self, action: Purge, extras: tuple[ExtraCache, ...], hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
+        """By a worker of the cache's owner; asked to stop when ``hooks.may_go_on`` says no."""
+        job = self.start(action.cache.owner, PURGE_SECONDS)
+        gone: list[RemovedEntry] = []
+        try:
+            _send_purge(job, action, extras)
+            reply = _follow(job, action, hooks, gone)
+            return reply.outcome, reply.filesystem
+        except (OSError, WorkerError) as error:
+            self.kill(job)
+            return worker.failed_purge(action, f"its worker failed: {error}", tuple(gone)), None
+        finally:
+            job.close()
+
+    def _request(self, request: dict[str, object], attached: socket.socket | None = None) -> None:
+        data = json.dumps(request).encode()
+        try:
+            socket.send_fds(self._launcher, [data], [attached.fileno()] if attached else [])
+        except OSError as error:
+            raise WorkerError(f"the launcher is gone: {os.strerror(error.errno or 0)}") from error
+
+    def _hear(self, seconds: float) -> dict[str, Any] | None:
+        """One message of the launcher, which is ours and believed; WorkerError when it has died."""
+        poll = select.poll()
+        poll.register(self._launcher, select.POLLIN)
+        if not poll.poll(seconds * 1000):
+            return None
+        data = self._launcher.recv(MESSAGE_LIMIT)
+        if not data:
+            raise WorkerError("the launcher has died")
+        message: dict[str, Any] = json.loads(data)
+        if message.get("op") == "ended":
+            self._ended[int(message["number"])] = int(message["status"])
+        return message
+
+
+def _send_purge(job: Job, action: Purge, extras: tuple[ExtraCache, ...]) -> None:
+    job.channel.send("purge", encoder(PurgeRequest)(PurgeRequest(replace(action, entries=()), extras)))
+    tell = encoder(Chosen)
+    for start in range(0, len(action.entries), worker.CHUNK):
+        job.channel.send("chosen", [tell(each) for each in action.entries[start : start + worker.CHUNK]])
+    job.channel.send("go")
+
+
+def _next(job: Job, hooks: Hooks) -> tuple[str, object]:
+    """The next message; the hooks are served while waiting. WorkerError at the end of the channel."""
+    poll = select.poll()
+    poll.register(job.stream, select.POLLIN)
+    while not poll.poll(_BEAT * 1000):
+        hooks.beat()
+        if not hooks.may_go_on() and not job.asked_to_stop:
+            job.asked_to_stop = True
+            job.channel.send("stop")
+    hooks.beat()
+    job.stream.settimeout(_STALL_SECONDS)
+    message = job.channel.receive()
+    if message is None:
+        raise WorkerError("it ended without an answer (killed, or out of time or memory)")
+    if message[0] == "failed":
+        raise WorkerError(str(message[1])[:4000])
+    return message
+
+
+def _follow(job: Job, action: Purge, hooks: Hooks, gone: list[RemovedEntry]) -> PurgeReply:
+    """Listens to a purge; ``gone`` grows with what it reports. Only what was asked for can have gone."""
+    asked = {chosen.entry.path for chosen in action.entries}
+    hear_gone, hear_done = decoder(RemovedEntry), decoder(PurgeReply)
+    while True:
+        word, value = _next(job, hooks)
+        if word == "done":
+            reply: PurgeReply = hear_done(value)
+            outcome = replace(
+                reply.outcome,
+                policy=action.policy,
+                action="purge",
+                cache=action.cache,
+                removed=tuple(gone),
+                freed=Bytes(sum(entry.freed for entry in gone)),
+            )
+            return replace(reply, outcome=outcome)
+        if word != "gone":
+            raise WorkerError(f"an unexpected word, {word[:80]!r}")
+        entry: RemovedEntry = hear_gone(value)
+        if entry.path not in asked:
+            raise WorkerError("it says that something went that nobody asked for")
+        asked.discard(entry.path)
+        gone.append(entry)
+        hooks.progress(entry)
+
+
+class _Collector:
+    """Puts a look together from its messages, believing nothing that cannot be."""
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self._caches: list[tuple[MeasuredCache, list[Entry]]] = []
+        self._filesystems: list[Filesystem] = []
+        self._problems: list[Problem] = []
+        self._references: list[str] = []
+        self._count = 0
+
+    def collect(self, hear: Callable[[], tuple[str, object]]) -> Look:
+        """Until ``seen``; WorkerError for anything else than a look."""
+        for _ in range(_MOST_MESSAGES):
+            word, value = hear()
+            if word == "seen":
+                caches = tuple(replace(cache, entries=tuple(entries)) for cache, entries in self._caches)
+                return Look(caches, tuple(self._filesystems), tuple(self._problems), tuple(self._references))
+            self._take(word, value)
+        raise WorkerError("it does not come to an end")
+
+    def _take(self, word: str, value: object) -> None:
+        if word == "cache":
+            cache: MeasuredCache = decoder(MeasuredCache)(value)
+            if not cache.cache.path.startswith("/") or cache.entries:
+                raise WorkerError("a cache without a place")
+            self._caches.append((replace(cache, cache=replace(cache.cache, owner=self._owner)), []))
+        elif word == "entries" and self._caches:
+            entries = decoder(tuple[Entry, ...])(value)
+            for entry in entries:
+                _check(entry)
+            self._count += len(entries)
+            if self._count > _MOST_ENTRIES:
+                raise WorkerError("more entries than any cache has")
+            self._caches[-1][1].extend(entries)
+        elif word == "filesystems":
+            self._filesystems.extend(decoder(tuple[Filesystem, ...])(value))
+        elif word == "problems":
+            self._problems.extend(decoder(tuple[Problem, ...])(value))
+        elif word == "references":
+            self._references.extend(decoder(tuple[str, ...])(value))
+        else:
+            raise WorkerError(f"an unexpected word, {word[:80]!r}")
+
+
+def _check(entry: Entry) -> None:
+    """An entry lies below its cache; the worker that removes it checks that with the kernel, again."""
+    names = [*entry.path.split("/"), *entry.parts]
+    if any(name in {"", ".", ".."} or (name in entry.parts and "/" in name) for name in names):
+        raise WorkerError(f"an entry outside of its cache: {entry.path[:200]!r}")

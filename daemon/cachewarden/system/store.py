@@ -1,0 +1,292 @@
+"""What is remembered between cycles, in SQLite below the state folder.
+
+Nothing depends on it: where it is missing, damaged, full or read-only, the program works without it and says so.
+The rollback journal is used, not WAL: a reader needs to write nothing then.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from cachewarden.model.errors import BusyError
+from cachewarden.model.plans import CycleRecord
+from cachewarden.model.units import Bytes, Instant
+
+VERSION = 1
+FILE = "state.sqlite"
+_SCHEMA = """
+CREATE TABLE cycles (
+    id TEXT PRIMARY KEY, trigger TEXT NOT NULL, started_at INTEGER NOT NULL, finished_at INTEGER NOT NULL,
+    freed INTEGER NOT NULL, actions INTEGER NOT NULL, failures INTEGER NOT NULL, shortfall INTEGER NOT NULL
+) STRICT;
+CREATE INDEX cycles_by_time ON cycles (started_at);
+CREATE TABLE removals (
+    cycle TEXT NOT NULL, at INTEGER NOT NULL, policy TEXT NOT NULL, ecosystem TEXT NOT NULL, owner TEXT NOT NULL,
+    cache TEXT NOT NULL, path TEXT NOT NULL, kind TEXT NOT NULL, name TEXT, version TEXT,
+    freed INTEGER NOT NULL, reason TEXT NOT NULL
+) STRICT;
+CREATE INDEX removals_by_path ON removals (path);
+CREATE INDEX removals_by_name ON removals (name);
+CREATE TABLE policies (name TEXT PRIMARY KEY, looked_at INTEGER, fruitless TEXT) STRICT;
+CREATE TABLE sightings (
+    cache TEXT NOT NULL, path TEXT NOT NULL, first_seen INTEGER NOT NULL, last_used INTEGER NOT NULL,
+    PRIMARY KEY (cache, path)
+) STRICT, WITHOUT ROWID;
+"""
+_KEPT_CYCLES = 1000
+_KEPT_REMOVALS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class PastCycle:
+    """A line of the history."""
+
+    id: str
+    trigger: str
+    started_at: Instant
+    finished_at: Instant
+    freed: Bytes
+    actions: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class PastRemoval:
+    """An entry that went, when and why."""
+
+    cycle: str
+    at: Instant
+    policy: str
+    ecosystem: str
+    owner: str
+    path: str
+    name: str | None
+    version: str | None
+    freed: Bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered of a policy: when its schedule was last looked at, and what it tried in vain."""
+
+    looked_at: Instant | None = None
+    fruitless: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """When an entry was first seen and last known to be used."""
+
+    first_seen: Instant
+    last_used: Instant
+
+
+class Store(Protocol):
+    """The memory of the program."""
+
+    trouble: str | None
+    """Why it does not work, once it was found not to."""
+
+    def cycles(self, limit: int) -> list[PastCycle]:
+        """The latest first."""
+        ...
+
+    def removals(self, word: str, limit: int) -> list[PastRemoval]:
+        """Of a path (absolute or within its cache) or a package name, the latest first."""
+        ...
+
+    def memories(self) -> dict[str, Memory]:
+        """By policy."""
+        ...
+
+    def sightings(self, cache: str) -> dict[str, Sighting]:
+        """By path within the cache."""
+        ...
+
+    def save_cycle(self, record: CycleRecord) -> None:
+        """A cycle and all that it removed."""
+        ...
+
+    def save_memories(self, memories: Mapping[str, Memory]) -> None:
+        """Adds or replaces."""
+        ...
+
+    def save_sightings(self, cache: str, seen: Mapping[str, Sighting], gone: Iterable[str]) -> None:
+        """Adds, replaces and forgets."""
+        ...
+
+
+class SqliteStore:
+    """The ``Store`` on disk. Every failure turns it off: reads give nothing, writes do nothing, ``trouble`` tells."""
+
+    def __init__(self, folder: str, *, writable: bool) -> None:
+        """Opens, or makes when ``writable``, ``FILE`` in ``folder``; never raises for a state that does not work."""
+        self.trouble: str | None = None
+        self._path = os.path.join(folder, FILE)
+        self._writable = writable
+        self._connection: sqlite3.Connection | None = None
+        try:
+            if writable:
+                os.makedirs(folder, mode=0o755, exist_ok=True)
+            if writable or os.path.exists(self._path):
+                self._connection = self._open()
+        except (OSError, sqlite3.Error, _OtherVersionError) as error:
+            self._fail(error)
+
+    def _open(self) -> sqlite3.Connection:
+        mode = "rwc" if self._writable else "ro"
+        uri = f"file:{_escaped(self._path)}?mode={mode}"
+        connection = sqlite3.connect(uri, uri=True, timeout=2.0, isolation_level=None, check_same_thread=False)
+        try:
+            version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+            if version not in (0, VERSION):
+                raise _OtherVersionError(f"it is of version {version}, this program knows {VERSION}")
+            if version == 0 and self._writable:
+                connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={VERSION};COMMIT;")
+            connection.execute("SELECT count(*) FROM policies").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _fail(self, error: Exception) -> None:
+        self.trouble = f"{self._path}: {error}; working without it: no history is kept"
+        if self._connection:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+        self._connection = None
+
+    def _read(self, query: str, *values: object) -> list[tuple[object, ...]]:
+        if self._connection is None:
+            return []
+        try:
+            return list(self._connection.execute(query, values))
+        except sqlite3.Error as error:
+            self._fail(error)
+            return []
+
+    def _write(self, statements: Iterable[tuple[str, list[tuple[object, ...]]]]) -> None:
+        if self._connection is None or not self._writable:
+            return
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for statement, rows in statements:
+                self._connection.executemany(statement, rows)
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._fail(error)
+
+    def cycles(self, limit: int) -> list[PastCycle]:
+        """The latest first."""
+        columns = "id, trigger, started_at, finished_at, freed, actions, failures"
+        rows = self._read(f"SELECT {columns} FROM cycles ORDER BY started_at DESC LIMIT ?", limit)  # noqa: S608 - constant
+        return [PastCycle(*row) for row in rows]  # type: ignore[arg-type]  # STRICT tables keep the types
+
+    def removals(self, word: str, limit: int) -> list[PastRemoval]:
+        """Of a path or a package name."""
+        rows = self._read(
+            "SELECT cycle, at, policy, ecosystem, owner, cache || '/' || path, name, version, freed, reason"
+            " FROM removals WHERE name = ?1 OR path = ?1 OR cache || '/' || path = ?1 ORDER BY at DESC LIMIT ?2",
+            _storable(word), limit,
+        )  # fmt: skip
+        return [PastRemoval(*row) for row in rows]  # type: ignore[arg-type]  # STRICT tables keep the types
+
+    def memories(self) -> dict[str, Memory]:
+        """By policy."""
+        rows = self._read("SELECT name, looked_at, fruitless FROM policies")
+        return {str(name): Memory(looked_at, fruitless) for name, looked_at, fruitless in rows}  # type: ignore[arg-type]  # STRICT
+
+    def sightings(self, cache: str) -> dict[str, Sighting]:
+        """By path within the cache."""
+        rows = self._read("SELECT path, first_seen, last_used FROM sightings WHERE cache = ?", _storable(cache))
+        return {str(path): Sighting(first, last) for path, first, last in rows}  # type: ignore[arg-type]  # STRICT
+
+    def save_cycle(self, record: CycleRecord) -> None:
+        """One transaction; the oldest cycles and removals are forgotten beyond a bound."""
+        failures = sum(len(outcome.failures) for outcome in record.outcomes)
+        cycle = (
+            record.id, record.trigger, record.started_at, record.finished_at,
+            record.freed, len(record.outcomes), failures, record.plan.shortfall,
+        )  # fmt: skip
+        removals: list[tuple[object, ...]] = [
+            (
+                record.id, record.finished_at, outcome.policy, outcome.cache.ecosystem, outcome.cache.owner.name,
+                _storable(outcome.cache.path), _storable(gone.path), gone.kind.value, gone.name, gone.version,
+                gone.freed, gone.reason,
+            )
+            for outcome in record.outcomes
+            for gone in outcome.removed
+        ]  # fmt: skip
+        self._write(
+            [
+                ("INSERT OR REPLACE INTO cycles VALUES (?,?,?,?,?,?,?,?)", [cycle]),
+                ("INSERT INTO removals VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", removals),
+                (
+                    "DELETE FROM cycles WHERE id NOT IN (SELECT id FROM cycles ORDER BY started_at DESC LIMIT ?)",
+                    [(_KEPT_CYCLES,)],
+                ),
+                ("DELETE FROM removals WHERE rowid <= (SELECT max(rowid) FROM removals) - ?", [(_KEPT_REMOVALS,)]),
+            ]
+        )
+
+    def save_memories(self, memories: Mapping[str, Memory]) -> None:
+        """Adds or replaces."""
+        rows: list[tuple[object, ...]] = [(name, each.looked_at, each.fruitless) for name, each in memories.items()]
+        if rows:
+            self._write([("INSERT OR REPLACE INTO policies VALUES (?,?,?)", rows)])
+
+    def save_sightings(self, cache: str, seen: Mapping[str, Sighting], gone: Iterable[str]) -> None:
+        """Adds, replaces and forgets, in one transaction."""
+        root = _storable(cache)
+        rows: list[tuple[object, ...]] = [
+            (root, _storable(path), each.first_seen, each.last_used) for path, each in seen.items()
+        ]
+        lost: list[tuple[object, ...]] = [(root, _storable(path)) for path in gone]
+        if rows or lost:
+            self._write(
+                [
+                    ("INSERT OR REPLACE INTO sightings VALUES (?,?,?,?)", rows),
+                    ("DELETE FROM sightings WHERE cache = ? AND path = ?", lost),
+                ]
+            )
+
+
+class _OtherVersionError(Exception):
+    """A state file from another version of the program."""
+
+
+def _storable(text: str) -> str:
+    """SQLite keeps UTF-8 only: bytes that are no text are written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _escaped(path: str) -> str:
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+class Lock:
+    """An exclusive lock on a folder or file, never waited for; it ends with the process."""
+
+    def __init__(self, path: str) -> None:
+        """``path`` is a folder, which can be locked even where nothing can be written; OSError when missing."""
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+    def take(self, what: str) -> None:
+        """BusyError, naming ``what`` is at work, when somebody else has it."""
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(f"{what} is at work on the same state; try again later") from None
+
+    def release(self) -> None:
+        """Lets others have it."""
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Releases and forgets it."""
+        os.close(self._fd)
