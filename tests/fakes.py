@@ -6,7 +6,10 @@ import posixpath
 import stat
 from collections.abc import Iterable, Mapping
 
+from cachewarden.model.plans import CycleRecord
+from cachewarden.model.units import Instant
 from cachewarden.system.ports import Folder, Mount, Space
+from cachewarden.system.store import Memory, PastCycle, PastRemoval, Sighting
 
 
 class FakeFiles:
@@ -72,3 +75,57 @@ class FakeFiles:
 
     def space(self, path: str) -> Space:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+
+class FakeClock:
+    """``ports.Clock`` at a time that the test moves."""
+
+    def __init__(self, time: Instant) -> None:
+        self.time = time
+
+    def now(self) -> Instant:
+        return self.time
+
+
+class FakeStore:
+    """``store.Store`` in memory."""
+
+    def __init__(self) -> None:
+        self.trouble: str | None = None
+        self.saved_cycles: list[CycleRecord] = []
+        self._memories: dict[str, Memory] = {}
+        self._sightings: dict[str, dict[str, Sighting]] = {}
+
+    def cycles(self, limit: int) -> list[PastCycle]:
+        return []
+
+    def removals(self, word: str, limit: int) -> list[PastRemoval]:
+        return []
+
+    def memories(self) -> dict[str, Memory]:
+        return dict(self._memories)
+
+    def sightings(self, cache: str) -> dict[str, Sighting]:
+        return dict(self._sightings.get(cache, {}))
+
+    def save_cycle(self, record: CycleRecord) -> None:
+        self.saved_cycles.append(record)
+
+    def save_memories(self, memories: Mapping[str, Memory]) -> None:
+        self._memories.update(memories)
+
+    def save_sightings(self, cache: str, seen: Mapping[str, Sighting], gone: Iterable[str]) -> None:
+        known = self._sightings.setdefault(cache, {})
+        known.update(seen)
+        for path in gone:
+            known.pop(path, None)
+
+
+class FakeJournal:
+    """``ports.Journal`` that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, str, dict[str, str | int]]] = []
+
+    def send(self, priority: int, message: str, fields: Mapping[str, str | int]) -> None:
+        self.told.append((priority, message, dict(fields)))

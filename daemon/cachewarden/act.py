@@ -6,6 +6,7 @@ owner's. One entry's failure never stops the others.
 
 import errno
 import os
+import stat
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -19,6 +20,8 @@ from cachewarden.system.ports import WritableFolder
 from cachewarden.system.removal import Removal, StoppedError, TreeRemover, remove_empty, remove_file
 
 TRASH = ".cachewarden-trash"
+_LONGEST_NAME = 240
+"""Bytes; filesystems allow 255."""
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -82,16 +85,19 @@ def purge(
 def _one(worker: "_Purger", entry: Entry, removal: Removal, tally: _Tally) -> bool:
     """Tries one entry; whether the caller stopped it half-way (then the rest of it waits in the trash)."""
     worker.went = False
+    stopped = False
     try:
         worker.remove(entry, removal)
     except StoppedError:
-        return True
+        stopped = True
     except BusyEntryError as busy:
         tally.failures.append(Failure(entry.path, str(busy), busy=True))
+    except FileNotFoundError:
+        pass  # its tool or its user was quicker: that is what was wanted
     except OSError as error:
         tally.failures.append(Failure(entry.path, error.strerror or str(error)))
     tally.failures.extend(Failure(path, error.strerror or str(error)) for path, error in removal.failures)
-    return False
+    return stopped
 
 
 class _Purger:
@@ -137,8 +143,13 @@ class _Purger:
         return True
 
     def _files(self, parent: WritableFolder, entry: Entry, removal: Removal) -> None:
-        name = entry.path.rpartition("/")[2]
-        remove_file(parent, parent.node(name), removal)
+        node = parent.node(entry.path.rpartition("/")[2])
+        if stat.S_ISDIR(node.stat.st_mode):
+            self.went = remove_empty(parent, node.name, removal)
+            if not self.went:
+                raise BusyEntryError("it is no longer an empty folder")
+            return
+        remove_file(parent, node, removal)
         self.went = True
         for part in entry.parts:
             try:
@@ -156,13 +167,12 @@ class _Purger:
         with ExitStack() as opened:
             try:
                 trash = opened.enter_context(self._trash())
+                parked = self._park(parent, name, trash)
             except OSError as error:
                 if error.errno not in _NO_ROOM:
                     raise
-                self._without_trash(parent, name, removal)
+                self._without_room(parent, name, removal)
                 return
-            parked = self._parked_name(name)
-            parent.move(name, trash, parked)
             self.went = True
             TreeRemover(trash, self._may_go_on).remove(trash, parked, removal)
 
@@ -171,16 +181,34 @@ class _Purger:
             self._root.make_folder(TRASH)
         return self._root.folder(TRASH)
 
-    def _parked_name(self, name: str) -> str:
+    def _park(self, parent: WritableFolder, name: str, trash: WritableFolder) -> str:
+        """Takes a package from where its tool looks, whole, in one step; returns its name in the trash."""
         self._serial += 1
-        return f"{time.time_ns():x}-{os.getpid()}-{self._serial}-{name}"[:250]
+        whole = os.fsencode(f"{time.time_ns():x}-{os.getpid()}-{self._serial}-{name}")
+        parked = os.fsdecode(whole[:_LONGEST_NAME])
+        try:
+            parent.move(name, trash, parked)
+        except PermissionError:
+            # Its entry ``..`` changes, so the folder itself must be writable.
+            parent.open_up(name)
+            parent.move(name, trash, parked)
+        return parked
 
-    def _without_trash(self, parent: WritableFolder, name: str, removal: Removal) -> None:
-        """Not even room for a folder: ``index.json`` goes first, then conda no longer takes it for a package."""
+    def _without_room(self, parent: WritableFolder, name: str, removal: Removal) -> None:
+        """Not even room for a folder. Without ``index.json`` conda no longer takes it for a package.
+
+        Then the folder itself becomes the trash, which needs no room: after a kill the rest is found there.
+        """
         with parent.folder(name) as package, package.folder("info") as info:
             remove_file(info, info.node("index.json"), removal)
         self.went = True
-        TreeRemover(None, self._may_go_on).remove(parent, name, removal)
+        remover = TreeRemover(None, self._may_go_on)
+        try:
+            parent.move(name, self._root, TRASH)
+        except OSError:
+            remover.remove(parent, name, removal)
+        else:
+            remover.remove(self._root, TRASH, removal)
 
     def tidy(self) -> None:
         """Removes the trash folder when nothing is left in it."""

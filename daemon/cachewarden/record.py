@@ -65,7 +65,8 @@ class Recorder:
         self._problems(record)
         for outcome in record.outcomes:
             self._outcome(outcome, record)
-        reports = {standing.policy: standing for standing in record.plan.standings if standing.state is State.TRIGGERED}
+        standings = record.plan.standings
+        reports = {standing.policy: standing for standing in standings if standing.state is State.TRIGGERED}
         acted = {outcome.policy for outcome in record.outcomes} | {each.policy for each in record.plan.shortfalls}
         self._reports([standing for name, standing in reports.items() if name not in acted])
         self._shortfalls(record)
@@ -79,7 +80,8 @@ class Recorder:
     def _outcome(self, outcome: Outcome, record: CycleRecord) -> None:
         fields = _fields(outcome, record)
         if outcome.removed:
-            shown = ", ".join(_named(entry.name, entry.version, entry.path) for entry in outcome.removed[:_MOST_PATHS])
+            first = outcome.removed[:_MOST_PATHS]
+            shown = ", ".join(_named(entry.name, entry.version, entry.path) for entry in first)
             more = len(outcome.removed) - _MOST_PATHS
             message = (
                 f"{outcome.policy}: removed {len(outcome.removed)} entries of {outcome.cache.path}, "

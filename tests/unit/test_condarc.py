@@ -238,6 +238,13 @@ class TestReading:
         reader.load([RC], CONDA_NAMES)
         assert [problem.path for problem in reader.problems] == [RC]
 
+    def test_has_one_budget_for_all_files_since_yaml_is_dear(self) -> None:
+        half = "#" * (LIMIT * 2 // 3)
+        reader = Reader(around({"/a.yml": half, "/b.yml": half, "/c.yml": "pkgs_dirs: [/c]"}))
+        sources = reader.load(["/a.yml", "/b.yml", "/c.yml"], CONDA_NAMES)
+        assert [problem.path for problem in reader.problems] == ["/b.yml"]
+        assert "pkgs_dirs" in sources[2].lists
+
     def test_leaves_a_fifo_alone_as_conda_does(self) -> None:
         surroundings = around({RC: OSError(errno.EINVAL, "a FIFO")})
         assert Reader(surroundings).load([RC], CONDA_NAMES) == []

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachewarden.ecosystems.base import Candidate, Located, Surroundings
-from cachewarden.ecosystems.pip_config import LIMIT, locate
+from cachewarden.ecosystems.pip_config import LIMIT, MOST_LINES, locate
 from cachewarden.model.caches import Owner
 from fakes import FakeFiles
 
@@ -308,6 +308,11 @@ class TestAFileThatPipCannotRead:
         located = found({USER: content, ETC: "[global]\ncache-dir = /x\n"})
         assert [problem.path for problem in located.problems] == [USER]
         assert in_use(located) == ["/x"]
+
+    def test_is_named_when_it_has_more_lines_than_configparser_can_cope_with(self) -> None:
+        located = found({ETC: "[global]\ncache-dir = /x\n" + "x\n" * MOST_LINES})
+        assert reasons(located).startswith(f"{ETC}: has more than {MOST_LINES} lines")
+        assert in_use(located) == [DEFAULT]
 
     def test_is_named_when_it_is_a_folder(self) -> None:
         assert reasons(found({f"{USER}/inside": ""})).startswith(USER)

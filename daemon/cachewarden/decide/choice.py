@@ -1,20 +1,32 @@
 """Which entries a policy may take, in which order, and why the others stay."""
 
+import re
 from collections.abc import Callable
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import lru_cache
 
 from cachewarden.model.caches import Entry, Kind, MeasuredCache
 from cachewarden.model.policies import Keep, Order, Policy
 from cachewarden.model.units import Instant, human_span, seconds_between
 
 Candidate = tuple[MeasuredCache, Entry]
-_ANONYMOUS_IS_FINE = {Kind.DEBRIS, Kind.LOG, Kind.INDEX}
+_NO_PACKAGE = frozenset({Kind.DEBRIS, Kind.LOG, Kind.INDEX})
+"""Nothing of these is installed from, so an unknown name or version costs nobody a package."""
+
+_PRECISION = ((604_800, 86_400), (86_400, 3_600), (3_600, 60))
+"""From so many seconds on, so many are one step."""
+
+
+def used(entry: Entry) -> Instant:
+    """When it was last used; where that is not known, when it was written."""
+    return entry.modified if entry.last_used is None else entry.last_used
+
 
 SORTING: dict[Order, Callable[[Candidate], tuple[int | str, ...]]] = {
-    Order.CHEAPEST_FIRST: lambda c: (c[1].rank, c[1].last_used or c[1].modified, c[0].cache.path, c[1].path),
-    Order.LEAST_RECENTLY_USED: lambda c: (c[1].last_used or c[1].modified, c[1].rank, c[0].cache.path, c[1].path),
-    Order.OLDEST: lambda c: (c[1].modified, c[1].rank, c[0].cache.path, c[1].path),
-    Order.LARGEST: lambda c: (-c[1].frees, c[1].rank, c[0].cache.path, c[1].path),
+    Order.CHEAPEST_FIRST: lambda c: (c[1].rank, used(c[1]), c[0].cache.path, c[1].path, c[0].cache.owner.uid),
+    Order.LEAST_RECENTLY_USED: lambda c: (used(c[1]), c[1].rank, c[0].cache.path, c[1].path, c[0].cache.owner.uid),
+    Order.OLDEST: lambda c: (c[1].modified, c[1].rank, c[0].cache.path, c[1].path, c[0].cache.owner.uid),
+    Order.LARGEST: lambda c: (-c[1].frees, c[1].rank, c[0].cache.path, c[1].path, c[0].cache.owner.uid),
 }
 """Each a total order: the order in which entries were found never matters."""
 
@@ -30,37 +42,80 @@ def names_match(globs: tuple[str, ...], entry: Entry) -> bool:
     """Globs on ``name`` or ``name==version``, with the spellings of a name taken as one (PEP 503)."""
     if entry.name is None:
         return False
-    name = _normal(entry.name)
-    for glob in globs:
-        wanted, equals, version = glob.partition("==")
-        if fnmatchcase(name, _normal(wanted)) and (not equals or fnmatchcase(entry.version or "", version)):
-            return True
-    return False
+    name, version = _normal(entry.name), (entry.version or "").lower()
+    return any(
+        wanted(name) and (wanted_version is None or bool(wanted_version(version)))
+        for wanted, wanted_version in map(_matchers, globs)
+    )
 
 
+_Matcher = Callable[[str], object]
+
+
+@lru_cache(maxsize=256)
+def _matchers(glob: str) -> tuple[_Matcher, _Matcher | None]:
+    """Of the name, and of the version if there is one in the glob."""
+    name, equals, version = (part.strip() for part in glob.partition("=="))
+    versions = re.compile(translate(version.lower())).match if equals else None
+    return re.compile(translate(_normal(name))).match, versions
+
+
+@lru_cache(maxsize=4096)
 def _normal(name: str) -> str:
-    return name.lower().replace("_", "-").replace(".", "-")
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def why_it_stays(policy: Policy, keep: Keep, entry: Entry, now: Instant) -> str | None:
     """The reason why the policy must not take an entry that it speaks of."""
     if entry.hold is not None:
         return entry.hold
-    if keep.packages:
-        if names_match(keep.packages, entry):
-            return "its package is to be kept (keep.packages)"
-        if entry.name is None and entry.kind not in _ANONYMOUS_IS_FINE:
-            return "its package is unknown, and some are to be kept (keep.packages)"
+    if keep.packages and (reason := _kept_package(keep.packages, entry)):
+        return reason
     age = seconds_between(entry.modified, now)
-    if age < keep.newer_than:
-        return f"written {human_span(max(age, 0))} ago, kept for {human_span(keep.newer_than)} (keep.newer_than)"
-    unused = seconds_between(entry.last_used or entry.modified, now)
-    if policy.unused_for is not None and unused < policy.unused_for:
-        return f"used {human_span(max(unused, 0))} ago, the policy waits for {human_span(policy.unused_for)}"
+    if keep.newer_than and age < keep.newer_than:
+        return f"written {_ago(age)}, kept for {human_span(keep.newer_than)} (keep.newer_than)"
+    if policy.unused_for is not None and seconds_between(used(entry), now) < policy.unused_for:
+        return f"{_last_used(entry, now)}, the policy waits for {human_span(policy.unused_for)}"
     return None
 
 
 def why_it_goes(entry: Entry, now: Instant) -> str:
-    """``download, last used 40d ago``."""
-    unused = seconds_between(entry.last_used or entry.modified, now)
-    return f"{entry.kind.value}, last used {human_span(max(unused, 0))} ago"
+    """``download, last used 5w5d ago``."""
+    return f"{entry.kind.value}, {_last_used(entry, now)}"
+
+
+def _kept_package(globs: tuple[str, ...], entry: Entry) -> str | None:
+    if names_match(globs, entry):
+        return "its package is to be kept (keep.packages)"
+    if entry.kind in _NO_PACKAGE:
+        return None
+    if entry.name is None:
+        return "its package is unknown, and some are to be kept (keep.packages)"
+    if entry.version is None and names_match(_without_versions(globs), entry):
+        return "its version is unknown, and some of its package are to be kept (keep.packages)"
+    return None
+
+
+@lru_cache(maxsize=16)
+def _without_versions(globs: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(glob.partition("==")[0] for glob in globs)
+
+
+def _last_used(entry: Entry, now: Instant) -> str:
+    word = "written" if entry.last_used is None else "last used"
+    return f"{word} {_ago(seconds_between(used(entry), now))}"
+
+
+@lru_cache(maxsize=2048)
+def _span(seconds: int) -> str:
+    return human_span(seconds)
+
+
+def _ago(seconds: int) -> str:
+    """To the precision that matters: days after a week. A clock that was wrong leaves dates in the future."""
+    span = abs(seconds)
+    for limit, unit in _PRECISION:
+        if span >= limit:
+            span -= span % unit
+            break
+    return f"{_span(span)} ago" if seconds >= 0 else f"{_span(span)} in the future"

@@ -1,9 +1,35 @@
 """What there will be after the removals decided so far."""
 
-from copy import copy
+from collections import Counter
+from collections.abc import Set
+from typing import NamedTuple
 
-from cachewarden.model.caches import Entry, MeasuredCache, Snapshot
-from cachewarden.model.units import Instant
+from cachewarden.model.caches import Entry, Filesystem, MeasuredCache, Snapshot
+
+CacheKey = tuple[int, str]
+"""An owner's uid and a path: what one owner's worker says of a path never touches another owner's cache."""
+Inode = tuple[int, int]
+
+
+class Change(NamedTuple):
+    """What one removal changes: bytes and inodes that the filesystem gets back, bytes that leave the cache.
+
+    A file that is hard-linked elsewhere leaves its cache without being freed.
+    """
+
+    freed: int
+    inodes: int
+    leaves: int
+
+
+def key_of(cache: MeasuredCache) -> CacheKey:
+    """Names a cache within a snapshot."""
+    return cache.cache.owner.uid, cache.cache.path
+
+
+def by_device(snapshot: Snapshot) -> dict[int, Filesystem]:
+    """The filesystems; of several mounts of one (bind mounts) the first by name, however they were found."""
+    return {each.device: each for each in sorted(snapshot.filesystems, key=lambda each: each.mount, reverse=True)}
 
 
 class Ledger:
@@ -11,57 +37,86 @@ class Ledger:
 
     def __init__(self, snapshot: Snapshot) -> None:
         """Starts from what was measured."""
-        self.free = {each.device: int(each.free) for each in snapshot.filesystems}
-        self.inodes = {each.device: int(each.inodes_free) for each in snapshot.filesystems}
-        self.size = {each.cache.path: int(each.size) for each in snapshot.caches}
+        filesystems = by_device(snapshot)
+        self.free = {device: int(each.free) for device, each in filesystems.items()}
+        self.inodes = {device: int(each.inodes_free) for device, each in filesystems.items()}
+        self.size = {key_of(each): int(each.size) for each in snapshot.caches}
         self.freed = 0
-        self._gone: set[tuple[str, str]] = set()
-        self._names_gone: dict[tuple[int, int], int] = {}
+        self._gone: dict[CacheKey, set[str]] = {key_of(each): set() for each in snapshot.caches}
+        self._names_gone: dict[Inode, int] = {}
+        self._names_here = {
+            (key_of(cache), inode): names
+            for cache in snapshot.caches
+            for inode, names in _linked_elsewhere(cache).items()
+        }
 
-    def copy(self) -> "Ledger":
-        """Books to try things out in."""
-        other = copy(self)
-        other.free, other.inodes, other.size = dict(self.free), dict(self.inodes), dict(self.size)
-        other._gone, other._names_gone = set(self._gone), dict(self._names_gone)  # noqa: SLF001 - of its own kind
-        return other
+    @property
+    def caches_share(self) -> bool:
+        """Whether there are inodes with names outside of their cache, perhaps in another one."""
+        return bool(self._names_here)
 
-    def is_gone(self, cache: MeasuredCache, entry: Entry) -> bool:
-        """Whether an earlier decision took it."""
-        return (cache.cache.path, entry.path) in self._gone
+    def gone_of(self, cache: MeasuredCache) -> Set[str]:
+        """The paths of the entries that earlier decisions took."""
+        return self._gone[key_of(cache)]
 
-    def would_free(self, entry: Entry) -> tuple[int, int]:
-        """Bytes and inodes that its going adds: its own, and those it was the last name of."""
+    def take(self, cache: MeasuredCache, entry: Entry) -> Change:
+        """Counts an entry as gone; returns what that adds: its own, and the inodes it has the last names of."""
+        key = key_of(cache)
+        change = self._change(key, entry, pending=True)
+        self._gone[key].add(entry.path)
+        self._book(key, cache.device, entry, change, 1)
+        return change
+
+    def part_of(self, cache: MeasuredCache, entry: Entry) -> Change:
+        """What an entry that is gone has had a part in: without it, this much less would have changed."""
+        return self._change(key_of(cache), entry, pending=False)
+
+    def put_back(self, cache: MeasuredCache, entry: Entry, change: Change) -> None:
+        """Undoes a ``take``, given what it returned."""
+        key = key_of(cache)
+        self._gone[key].remove(entry.path)
+        self._book(key, cache.device, entry, change, -1)
+
+    def move(self, cache: MeasuredCache) -> int:
+        """Counts a whole cache as gone; returns the bytes that this frees at least."""
+        gone = self.gone_of(cache)
+        freed = sum(self.take(cache, entry).freed for entry in cache.entries if entry.path not in gone)
+        self.size[key_of(cache)] = 0
+        return freed
+
+    def _change(self, key: CacheKey, entry: Entry, *, pending: bool) -> Change:
         freed, inodes = int(entry.frees), int(entry.frees_inodes)
+        linked_elsewhere, here = int(entry.size) - freed, 0
         for share in entry.shares:
-            if self._names_gone.get((share.device, share.inode), 0) + share.held >= share.needed:
+            inode = (share.device, share.inode)
+            names = share.held if pending else 0
+            linked_elsewhere -= share.frees
+            if self._names_gone.get(inode, 0) + names >= share.needed:
                 freed += share.frees
                 inodes += 1
-        return freed, inodes
+            elif self._names_here and self._names_here.get((key, inode)) == names:
+                here += share.frees
+        return Change(freed, inodes, freed + here + max(0, linked_elsewhere))
 
-    def take(self, cache: MeasuredCache, entry: Entry) -> tuple[int, int]:
-        """Counts an entry as gone; returns the bytes and inodes that it adds."""
-        freed, inodes = self.would_free(entry)
+    def _book(self, key: CacheKey, device: int, entry: Entry, change: Change, sign: int) -> None:
         for share in entry.shares:
-            key = (share.device, share.inode)
-            self._names_gone[key] = self._names_gone.get(key, 0) + share.held
-        self._gone.add((cache.cache.path, entry.path))
-        self.size[cache.cache.path] -= max(freed, self._leaves(entry))
-        self.free[cache.device] = self.free.get(cache.device, 0) + freed
-        self.inodes[cache.device] = self.inodes.get(cache.device, 0) + inodes
-        self.freed += freed
-        return freed, inodes
-
-    def _leaves(self, entry: Entry) -> int:
-        """Bytes that leave the cache, freed or not: a file linked from elsewhere leaves it without being freed."""
-        staying = sum(
-            share.frees
-            for share in entry.shares
-            if self._names_gone.get((share.device, share.inode), 0) < share.needed
-        )
-        return int(entry.size) - staying
+            inode, names = (share.device, share.inode), sign * share.held
+            self._names_gone[inode] = self._names_gone.get(inode, 0) + names
+            if self._names_here and (key, inode) in self._names_here:
+                self._names_here[key, inode] -= names
+        self.size[key] -= sign * change.leaves
+        self.free[device] = self.free.get(device, 0) + sign * change.freed
+        self.inodes[device] = self.inodes.get(device, 0) + sign * change.inodes
+        self.freed += sign * change.freed
 
 
-def frees_of_all(cache: MeasuredCache) -> int:
-    """Bytes that come back when every entry of the cache goes."""
-    ledger = Ledger(Snapshot(taken_at=Instant(0), caches=(cache,)))
-    return sum(ledger.take(cache, entry)[0] for entry in cache.entries)
+def _linked_elsewhere(cache: MeasuredCache) -> Counter[Inode]:
+    """How many names each inode has in the entries of a cache, of the inodes that have others elsewhere."""
+    names: Counter[Inode] = Counter()
+    needed: dict[Inode, int] = {}
+    for entry in cache.entries:
+        for share in entry.shares:
+            inode = (share.device, share.inode)
+            names[inode] += share.held
+            needed[inode] = share.needed
+    return Counter({inode: count for inode, count in names.items() if count < needed[inode]})

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from cachewarden.ecosystems.base import Candidate, Located, Surroundings
 from cachewarden.ecosystems.condarc import (
     CONDA_NAMES,
-    LIMIT,
     MAMBA_NAMES,
     Condarc,
     Item,
@@ -33,6 +32,8 @@ MOST_ENVIRONMENTS = 10_000
 """More are left out, with a problem: packages in use there may then look unused."""
 
 MOST_CANDIDATES = 1_000
+LIMIT = 1024 * 1024
+"""Bytes of a shell file and of ``environments.txt``."""
 
 _HOME_PLACES = ("miniconda3", "anaconda3", "miniforge3", "mambaforge", "micromamba", "conda")
 _SHELL_FILES = (".bashrc", ".bash_profile", ".profile", ".zshrc", ".config/fish/config.fish")
@@ -88,7 +89,7 @@ class _Search:
     def lines(self, path: str) -> list[str]:
         """Of a text file; none, with a problem unless it is not there, when it cannot be read."""
         try:
-            return self.surroundings.files.read_text(path, LIMIT).splitlines()
+            return self.surroundings.files.read_text(path, LIMIT).split("\n")
         except (FileNotFoundError, NotADirectoryError):
             return []
         except (OSError, ValueError) as error:

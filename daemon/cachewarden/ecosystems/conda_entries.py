@@ -126,7 +126,7 @@ class PackagesFolder:
                 # Trash may have any shape, and goes whatever it is: what cannot be weighed is not told as a hold.
                 with folder.folder(node.name) as inner:
                     self.problems.extend(tolerant_size(inner, draft.tally))
-            self._merge(draft.tally)
+            self._tally.merge(draft.tally)
             self.drafts.append(draft)
 
     def _logs(self, folder: Folder, path: str) -> None:
@@ -163,7 +163,7 @@ class PackagesFolder:
             draft.hold = f"it cannot be seen whole: {reason(error)}"
             self.problems.append(Problem(folder.path, reason(error)))
         self._record(folder, draft)
-        self._merge(draft.tally)
+        self._tally.merge(draft.tally)
         self.drafts.append(draft)
 
     def _record(self, package: Folder, draft: Draft) -> None:
@@ -185,18 +185,6 @@ class PackagesFolder:
                     draft.name = record["name"]
                     draft.version = str(record.get("version")) if record.get("version") is not None else None
                     return
-
-    def _merge(self, tally: Tally) -> None:
-        """Adds a part's figures to the whole, inodes shared between parts once."""
-        self._tally.size += tally.size
-        self._tally.modified = max(self._tally.modified, tally.modified)
-        for key, links in tally.shared.items():
-            whole = self._tally.shared.get(key)
-            if whole:
-                whole.met += links.met
-                self._tally.size -= links.size
-            else:
-                self._tally.shared[key] = type(links)(links.met, links.needed, links.size)
 
     def entries(self) -> Iterator[Entry]:
         """What was read, ``hold`` as far as the cache itself tells."""

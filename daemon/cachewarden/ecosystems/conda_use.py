@@ -14,8 +14,8 @@ from cachewarden.model.caches import Cache
 from cachewarden.system.ports import Files, Folder
 
 _TOOL = re.compile(
-    r"(conda|mamba|micromamba|pixi|rattler-build|conda-build|conda-env|conda-pack|anaconda-navigator"
-    r"|boa|constructor|conda-mambabuild)(\.exe|\.py)?"
+    r"(_?conda|mamba|micromamba|conda-standalone|pixi|rattler-build|conda[-_](build|env|pack|mambabuild|lock)"
+    r"|anaconda-navigator|boa|constructor)(\.exe|\.py)?"
 )
 _DEEPEST = 48
 _RECORD = ".json"
@@ -37,7 +37,7 @@ class Use:
         # A cache outside the home serves everybody: anybody's conda counts.
         uid = self._cache.owner.uid if self._cache.path.startswith(home + "/") else None
         process = first_running(self._context.processes.running(), _TOOL, uid)
-        return describe(process) if process else None
+        return describe(process, _TOOL) if process else None
 
     def open_in_it(self, path: str) -> bool:
         """Whether a process of the owner has a file open that is ``path`` (relative to the cache) or below it."""

@@ -19,8 +19,8 @@ from cachewarden.model.caches import Problem
 if TYPE_CHECKING:
     from yaml.nodes import MappingNode, Node
 
-LIMIT = 1024 * 1024
-"""Bytes of a condarc; a larger one is a problem, not a file to parse."""
+LIMIT = 256 * 1024
+"""Bytes of all condarcs of one look: composing this much hostile YAML takes 4 s and 80 MiB on a fast machine."""
 
 MOST_PROBLEMS = 200
 
@@ -98,6 +98,7 @@ class Reader:
     surroundings: Surroundings
     problems: dict[Problem, None] = field(default_factory=dict)
     known: dict[str, Condarc] = field(default_factory=dict)
+    budget: int = LIMIT
 
     def complain(self, place: str, reason: str) -> None:
         """Adds a problem unless it is known, or there are so many that more would tell nobody anything."""
@@ -131,12 +132,13 @@ class Reader:
 
     def _parse(self, path: str) -> Condarc:
         try:
-            text = self.surroundings.files.read_text(path, LIMIT)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            text = self.surroundings.files.read_text(path, self.budget)
+        except (FileNotFoundError, NotADirectoryError):
             return Condarc(path)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             return Condarc(path, problems=(Problem(path, f"conda's configuration cannot be read ({reason})"),))
+        self.budget -= len(text)
         return parse(path, text)
 
 

@@ -16,8 +16,8 @@ from cachewarden.system.ports import Folder, Node
 
 _HTTP = ("http", "http-v2")
 _KNOWN = {*_HTTP, "wheels", "selfcheck", "selfcheck.json"}
-_TOOL = re.compile(r"pip(-?\d+(\.\d+)*)?(\.pyz|\.py)?|__pip-runner__\.py|pip(x|-sync|-compile)|pipenv")
-_SELFCHECK = re.compile(r"[0-9a-f]{56}")
+_TOOL = re.compile(r"pip(-?\d+(\.\d+)*)?(\.pyz|\.py)?|__pip-runner__\.py|pip(x|-sync|-compile)|piptools|pipenv")
+_SELFCHECK = re.compile(r"[0-9a-f]{56}([a-z0-9_]{8}\.tmp)?")
 
 
 class Pip:
@@ -88,7 +88,7 @@ def _part(folder: Folder, node: Node, tally: Tally, problems: list[Problem]) -> 
         problems.extend(wheels.problems)
         return wheels.drafts
     if is_folder(node) and node.name == "selfcheck":
-        return _selfchecks(folder, node, tally)
+        return _selfchecks(folder, node, tally, problems)
     if is_file(node) and node.name == "selfcheck.json":
         return [_selfcheck(_Top(), node)]
     if node.name in _KNOWN:
@@ -103,19 +103,23 @@ class _Top(Shard):
         super().__init__("", None, None)  # type: ignore[arg-type]  # the root itself is never freed
 
 
-def _selfchecks(folder: Folder, node: Node, tally: Tally) -> list[Draft]:
+def _selfchecks(folder: Folder, node: Node, tally: Tally, problems: list[Problem]) -> list[Draft]:
     shard = Shard(node.name, node, None)
     found: list[Draft] = []
+    strangers: list[Node] = []
     with folder.folder(node.name) as inner:
         for item in inner.nodes():
             tally.add(item.stat)
             if is_file(item) and _SELFCHECK.fullmatch(item.name):
                 found.append(_selfcheck(shard, item))
+            else:
+                strangers.append(item)
+        problems.extend(weigh_strangers(inner, strangers, tally))
     return found
 
 
 def _selfcheck(shard: Shard, node: Node) -> Draft:
-    draft = Draft(shard, [node], Kind.INDEX)
+    draft = Draft(shard, [node], Kind.DEBRIS if node.name.endswith(".tmp") else Kind.INDEX)
     draft.tally.add(node.stat)
     draft.tally.accessed = node.stat.st_atime_ns
     return draft
@@ -136,9 +140,10 @@ class _Busy:
         if entry.path.startswith("wheels/"):
             process = first_running(self._context.processes.running(), _TOOL, uid)
             if process:
-                return describe(process)
+                return describe(process, _TOOL)
         path = f"{self._cache.path}/{entry.path}"
-        if any(opened == path or opened.startswith(path + "/") for opened in self._context.processes.open_files(uid)):
+        opened = self._context.processes.open_files(uid)
+        if path in opened or (entry.tree and any(each.startswith(path + "/") for each in opened)):
             return "a process has it open"
         return None
 

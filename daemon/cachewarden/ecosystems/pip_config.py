@@ -20,6 +20,9 @@ COMMANDS = ("install", "download", "wheel", "lock")
 LIMIT = 1024 * 1024
 """Bytes of a configuration file; a larger one is a problem, not a file to parse."""
 
+MOST_LINES = 5_000
+"""configparser gathers the lines that it cannot read in quadratic time: 1 MiB of them took it minutes."""
+
 _SITE_PREFIXES = ("/usr", "/usr/local")
 _ENVIRONMENT = ":env:"
 _BOOLEANS = frozenset(("y", "yes", "t", "true", "on", "1", "n", "no", "f", "false", "off", "0"))
@@ -171,7 +174,11 @@ def _read(search: _Search, path: str) -> str:
     if any("\udc80" <= letter <= "\udcff" for letter in text):
         search.complain(path, "is not valid UTF-8: pip stops at this file; save it as UTF-8")
     # pip opens the file as text, which makes every line end a \n; a string is parsed as it is.
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if text.count("\n") > MOST_LINES:
+        search.complain(path, f"has more than {MOST_LINES} lines: too long to be pip's configuration, not read")
+        return ""
+    return text
 
 
 class _Parser(configparser.RawConfigParser):

@@ -105,6 +105,10 @@ def _fetcher(folder: Folder, name: str) -> Fetch:
 
 def _body(folder: Folder, draft: Draft, response: pip_names.Response) -> Body:
     """The body file where there is one, else the part of the metadata file that is the body."""
+    return pip_names.plain_body(response, _packed_body(folder, draft, response))
+
+
+def _packed_body(folder: Folder, draft: Draft, response: pip_names.Response) -> Body:
     if len(draft.nodes) > 1:
         return Body(draft.nodes[1].stat.st_size, _fetcher(folder, draft.nodes[1].name))
     inline = response.body

@@ -9,6 +9,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -18,10 +19,11 @@ _MAGIC = b"cc=4,"
 _PAGE_TYPES = ("application/vnd.pypi.simple", "text/html")
 _WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._+!-]{0,198}[A-Za-z0-9])?")
 _HREF = re.compile(r"""href\s*=\s*["']([^"'<>\s]{1,4096})["']""", re.IGNORECASE)
-_DIST_INFO = re.compile(rb"([A-Za-z0-9._]{1,200})-([A-Za-z0-9._+!]{1,100})\.dist-info/")
+_DIST_INFO = re.compile(rb"([A-Za-z0-9._]{1,200})-([A-Za-z0-9._+!]{1,100})\.dist-info/[^/]*")
 _SDIST_ROOT = re.compile(rb"([A-Za-z0-9._-]{1,200})-([A-Za-z0-9._+!]{1,100})/PKG-INFO")
+_OCTAL = re.compile(rb"[0-7]*")
 _SDIST_ENDINGS = (".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tar.xz")
-_LONGEST_PAGE = 32 << 20
+_LONGEST_PAGE = 16 << 20
 _TAIL = 65_536
 
 
@@ -66,6 +68,24 @@ def response_of(fetch: Fetch) -> Response | None:
         headers={str(key).lower(): value for key, value in pairs if isinstance(value, str)},
         body=body if isinstance(body, Blob | bytes) else b"",
     )
+
+
+def plain_body(response: Response, body: Body) -> Body:
+    """The body without the compression of the transfer: pip keeps what came over the wire.
+
+    Only what an index page may be is unpacked; anything longer or packed otherwise yields an empty body.
+    """
+    coding = response.headers.get("content-encoding", "identity").strip().lower()
+    if coding in {"", "identity"}:
+        return body
+    plain = b""
+    if coding in {"gzip", "x-gzip", "deflate"} and body.size <= _LONGEST_PAGE:
+        unpacker = zlib.decompressobj(wbits=47)
+        with suppress(zlib.error):
+            plain = unpacker.decompress(body.fetch(0, body.size), _LONGEST_PAGE)
+    if not plain or unpacker.unconsumed_tail:
+        plain = b""
+    return Body(len(plain), lambda offset, size: plain[offset : offset + size])
 
 
 def is_page(response: Response) -> bool:
@@ -170,11 +190,24 @@ def _metadata_name(head: bytes) -> Named:
 
 
 def _zip_name(body: Body) -> Named:
-    """A wheel keeps its ``.dist-info`` last, so the end of the central directory names it."""
+    """A wheel keeps its ``.dist-info`` last, so the end of the central directory names it.
+
+    Only one at the top counts: setuptools carries those of the packages that it vendors further down.
+    """
     size = min(body.size, _TAIL)
-    tail = body.fetch(body.size - size, size)
-    found = _DIST_INFO.search(tail) or _SDIST_ROOT.search(tail)
+    found = None
+    for name in _zip_members(body.fetch(body.size - size, size)):
+        found = _DIST_INFO.fullmatch(name) or _SDIST_ROOT.fullmatch(name) or found
     return _named(found.group(1).decode(), found.group(2).decode()) if found else Named()
+
+
+def _zip_members(tail: bytes) -> Iterator[bytes]:
+    """File names in (the end of) a central directory: 46 bytes of header, the name's length at 28 (APPNOTE 4.3.12)."""
+    begin = tail.find(b"PK\x01\x02")
+    while begin >= 0:
+        length = int.from_bytes(tail[begin + 28 : begin + 30], "little")
+        yield tail[begin + 46 : begin + 46 + length]
+        begin = tail.find(b"PK\x01\x02", begin + 46)
 
 
 def _tar_name(head: bytes) -> Named:
@@ -190,10 +223,10 @@ def _tar_name(head: bytes) -> Named:
             root = header[:100].rstrip(b"\0").decode("utf-8", "replace").removeprefix("./").split("/")[0]
             name, _, version = root.rpartition("-")
             return _named(name, version)
-        try:
-            size = int(header[124:136].rstrip(b"\0 ") or b"0", 8)
-        except ValueError:
+        digits = header[124:136].strip(b"\0 ")
+        if not _OCTAL.fullmatch(digits):  # a sign here would lead us round in circles
             return Named()
+        size = int(digits or b"0", 8)
         offset += 512 + -(-size // 512) * 512
     return Named()
 

@@ -138,9 +138,12 @@ class ShardTree:
             self._strangers(folder, shard, [node for node in nodes if node not in known])
 
     def _empty(self, shard: Shard) -> None:
-        """An empty folder is left behind by an old purge: an inode and a block for nothing."""
+        """An empty folder is left behind by an old purge: an inode and a block for nothing.
+
+        No ``tree``: it goes only while it is empty.
+        """
         if shard.parent:
-            draft = Draft(shard.parent, [shard.node], Kind.DEBRIS, tree=True)
+            draft = Draft(shard.parent, [shard.node], Kind.DEBRIS)
             draft.tally.add(shard.node.stat)
             self.draft(draft)
 

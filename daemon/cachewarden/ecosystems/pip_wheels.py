@@ -9,15 +9,17 @@ import re
 from urllib.parse import unquote, urlsplit
 
 from cachewarden.ecosystems.pip_names import Named, named_by_file
-from cachewarden.ecosystems.pip_shards import Draft, Shard, ShardTree
+from cachewarden.ecosystems.pip_shards import Draft, Shard, ShardTree, weigh_strangers
 from cachewarden.ecosystems.trees import Tally, is_file, is_folder, reason, survey
 from cachewarden.model.caches import Kind, Problem
 from cachewarden.system.ports import Folder, Node
 
 BUILD = re.compile(r"tmp[a-z0-9_]{8}")
 BUILDING = "a build is under way in it, or was interrupted"
+FOREIGN = "it holds something that pip does not make"
 _REST = re.compile(r"[0-9a-f]{50}")
 _LONGEST_ORIGIN = 65_536
+_ORIGIN = "origin.json"
 
 
 class WheelTree:
@@ -63,10 +65,11 @@ class WheelTree:
             self._tally.add(inner.stat)
             draft.tally.add(inner.stat)
             draft.tally.accessed = max(draft.tally.accessed, inner.stat.st_atime_ns)
-            if is_file(inner):
+            if is_file(inner) and (inner.name.endswith(".whl") or inner.name == _ORIGIN):
                 draft.named = _better(draft.named, _name(folder, inner))
-            elif is_folder(inner):
-                draft.hold = "it holds a folder that pip does not make"
+            else:
+                draft.hold = draft.hold or FOREIGN
+                self.problems.extend(weigh_strangers(folder, [inner], self._tally))
 
     def _build(self, folder: Folder, key: Shard, node: Node) -> None:
         """What a build that died has left; with pip running it is held (see ``pip``)."""
@@ -74,7 +77,7 @@ class WheelTree:
         draft.tally.add(node.stat)
         with folder.folder(node.name) as inner:
             survey(inner, draft.tally)
-        self._tally.size += draft.tally.size
+        self._tally.merge(draft.tally)
         key.count(strangers=1)
         self._tree.drafts.append(draft)
 
@@ -82,7 +85,7 @@ class WheelTree:
 def _name(folder: Folder, node: Node) -> Named:
     if node.name.endswith(".whl"):
         return named_by_file(node.name)
-    if node.name != "origin.json":
+    if node.name != _ORIGIN:
         return Named()
     try:
         origin = json.loads(folder.read(node.name, _LONGEST_ORIGIN))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from cachewarden.system.ports import Process
 
-_PYTHON = re.compile(r"^(python|pypy)[0-9.]*(-\w+)?$")
+_PYTHON = re.compile(r"(python|pypy)[0-9.]*[a-z]{0,2}(-\w+)?")
 _WITH_VALUE = {"-W", "-X", "--check-hash-based-pycs"}
 
 
@@ -18,7 +18,7 @@ def tools_of(process: Process) -> tuple[str, ...]:
     if not process.arguments:
         return (process.name,)
     program = _base(process.arguments[0])
-    if not _PYTHON.match(program):
+    if not _PYTHON.fullmatch(program):
         return (program, process.name)
     script = _script(process.arguments[1:])
     return (program, process.name, *((script,) if script else ()))
@@ -52,6 +52,7 @@ def first_running(processes: Iterable[Process], pattern: re.Pattern[str], uid: i
     return None
 
 
-def describe(process: Process) -> str:
-    """``pip is running (process 812)``."""
-    return f"{tools_of(process)[-1]} is running (process {process.pid})"
+def describe(process: Process, pattern: re.Pattern[str]) -> str:
+    """``pip is running (process 812)``, by the name that ``pattern`` matches: any other may be anything."""
+    names = (name for name in tools_of(process) if pattern.fullmatch(name))
+    return f"{next(names, 'a tool')} is running (process {process.pid})"

@@ -66,6 +66,18 @@ class Tally:
             self.size += size
             self.shared[status.st_dev, status.st_ino] = Links(1, status.st_nlink, size)
 
+    def merge(self, part: "Tally") -> None:
+        """Adds the figures of a part to the size of the whole, inodes that parts share once."""
+        self.size += part.size
+        self.modified = max(self.modified, part.modified)
+        for key, links in part.shared.items():
+            whole = self.shared.get(key)
+            if whole:
+                whole.met += links.met
+                self.size -= links.size
+            else:
+                self.shared[key] = Links(links.met, links.needed, links.size)
+
     @property
     def frees(self) -> Bytes:
         """Bytes of the inodes all of whose names are here."""

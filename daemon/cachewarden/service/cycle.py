@@ -14,7 +14,8 @@ from cachewarden.service.remembering import Remembering
 from cachewarden.service.workers import Hooks, Workers
 from cachewarden.system.ports import Clock
 
-_MOST_ROUNDS = 10
+_MOST_ROUNDS = 100
+"""Each round but the last removes something or finds something that cannot be removed."""
 NOT_AVAILABLE = "relocation is not available in this version of cachewarden"
 
 
@@ -35,6 +36,9 @@ class Cycle:
         self._clock = clock
         self._remembering = remembering
         self._hooks = hooks
+        self._latest: dict[int, Filesystem] = {}
+        self.seen: Snapshot | None = None
+        """The last snapshot, before anything was removed."""
 
     def look(self, settings: Settings) -> Snapshot:
         """What is there now, of every owner that the settings name. A lost worker costs its owner's part."""
@@ -48,7 +52,8 @@ class Cycle:
             except WorkerError as error:
                 problems.append(Problem(owner.home, str(error)))
         snapshot = assemble(looks, problems, settings, self._clock.now())
-        return self._remembering.recall(snapshot, settings)
+        self.seen = self._remembering.recall(snapshot, settings)
+        return self.seen
 
     def plan(self, settings: Settings) -> tuple[Snapshot, Plan]:
         """What a cycle would do now. Nothing is written anywhere."""
@@ -93,15 +98,15 @@ class Cycle:
             self._remembering.judge(tried, outcomes)
             snapshot = without(snapshot, purges, outcomes, self._latest)
             snapshot = replace(snapshot, engaged=plan.engaged)
-            if not self._hooks.may_go_on() or not any(outcome.removed for outcome in outcomes):
-                # What is lacking must be said as it is now, not as it was planned.
-                done.plans.append(replace(decide(snapshot, settings), actions=()))
+            if not self._hooks.may_go_on():
                 break
+        # What is lacking must be said as it is now, not as it was planned.
+        done.plans.append(replace(decide(snapshot, settings), actions=()))
         return snapshot
 
     def _act(self, purges: list[Purge], settings: Settings, done: _Done) -> list[Outcome]:
         outcomes: list[Outcome] = []
-        self._latest: dict[int, Filesystem] = {}
+        self._latest = {}
         for action in purges:
             if not self._hooks.may_go_on():
                 break

@@ -1,6 +1,7 @@
 """What a command and the daemon need alike: whom to serve, which configuration, which state, which workers."""
 
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ class Program:
         """Call it before any thread starts: in system mode, and when ``launched``, the launcher is forked off."""
         if not self.system and not launched:
             return LocalWorkers(self.owner, self._environ)
+        worker.preload()
         return LaunchedWorkers(fork_launcher(self._roster, self._be_worker, switch=self.system))
 
     def cycle(self, workers: Workers, store: Store, hooks: Hooks) -> Cycle:
@@ -87,8 +89,9 @@ class Program:
         found += users.owners_of([*users.system_wide_places(), *extras])
         return list({owner.uid: owner for owner in found}.values())
 
-    def _be_worker(self, owner: Owner, stream: worker.socket.socket) -> None:
-        worker.serve(owner, stream)
+    def _be_worker(self, owner: Owner, stream: socket.socket) -> None:
+        """An owner's variables are those of a login; only in user mode the caller's are the owner's."""
+        worker.serve(owner, stream, None if self.system else self._environ)
 
     @contextmanager
     def one_cycle_at_a_time(self) -> Iterator[None]:
@@ -114,10 +117,8 @@ class Program:
         return lock
 
     def _lock(self, path: str) -> Lock | None:
-        try:
+        with suppress(OSError):  # it may be there all the same
             os.makedirs(self.state_folder, mode=0o755, exist_ok=True)
-        except OSError:
-            pass  # it may be there all the same
         try:
             return Lock(path)
         except OSError:

@@ -5,7 +5,6 @@ itself; in system mode ``serve`` is the body of a forked worker.
 """
 
 import importlib
-import os
 import re
 import select
 import signal
@@ -28,7 +27,9 @@ from cachewarden.system.files import RealFiles
 from cachewarden.system.processes import RealProcesses
 
 _NEEDED_LATER = (
-    "configparser", "encodings.idna", "encodings.unicode_escape", "json.decoder", "traceback", "stringprep",
+    "configparser", "copy", "ctypes", "fnmatch", "glob", "grp", "hashlib", "html", "json.decoder", "json.encoder",
+    "pwd", "shlex", "stringprep", "tempfile", "traceback", "zlib",
+    "encodings.ascii", "encodings.idna", "encodings.latin_1", "encodings.unicode_escape", "encodings.utf_8",
     "watchdog.observers", "yaml", "cachewarden.service.watcher",
 )  # fmt: skip
 CHUNK = 500
@@ -135,14 +136,17 @@ def preload() -> None:
         encoder(each)
 
 
-def serve(owner: Owner, stream: socket.socket) -> None:
-    """The body of a forked worker: one request, its answer in pieces, the end."""
+def serve(owner: Owner, stream: socket.socket, environ: Mapping[str, str] | None) -> None:
+    """The body of a forked worker: one request, its answer in pieces, the end.
+
+    ``environ`` is the owner's; ``None`` for what every login of the owner has.
+    """
     channel = Channel(stream)
     try:
         message = channel.receive()
         if message is None:
             return
-        _answer(owner, channel, stream, *message)
+        _answer(owner, login_environment(owner, RealFiles()) if environ is None else environ, stream, *message)
     except WorkerError as error:
         _complain(channel, str(error))
     except Exception as error:  # noqa: BLE001 - the one guard around an owner: its cycle is lost, no other
@@ -156,8 +160,8 @@ def _complain(channel: Channel, text: str) -> None:
         return
 
 
-def _answer(owner: Owner, channel: Channel, stream: socket.socket, word: str, value: object) -> None:
-    environ = login_environment(owner, RealFiles()) if os.getuid() == owner.uid and _is_clean() else dict(os.environ)
+def _answer(owner: Owner, environ: Mapping[str, str], stream: socket.socket, word: str, value: object) -> None:
+    channel = Channel(stream)
     if word == "look":
         send_look(channel, look(owner, environ, decoder(LookRequest)(value)))
     elif word == "purge":
@@ -186,11 +190,6 @@ def _whole_request(channel: Channel, request: PurgeRequest) -> PurgeRequest:
             return replace(request, action=replace(request.action, entries=tuple(chosen)))
         chosen.extend(hear(value))
     raise WorkerError("the request ended too early")
-
-
-def _is_clean() -> bool:
-    """Whether the launcher made this environment (system mode): it has nothing of a session in it."""
-    return set(os.environ) <= {"HOME", "USER", "LOGNAME", "PATH", "LANG"}
 
 
 class _StopListener:

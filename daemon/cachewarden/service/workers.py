@@ -131,10 +131,14 @@ class LaunchedWorkers:
 
     def notice(self) -> dict[int, int]:
         """Workers that have ended since, by number, with their exit status."""
-        while self._hear(0.0):
-            pass
+        self.listen()
         ended, self._ended = self._ended, {}
         return ended
+
+    def listen(self) -> None:
+        """Takes in what the launcher says; WorkerError when it has died."""
+        while self._hear(0.0):
+            pass
 
     def look(self, owner: Owner, extras: tuple[ExtraCache, ...], hooks: Hooks) -> Look:
         """By a worker of ``owner``."""

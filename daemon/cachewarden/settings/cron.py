@@ -88,6 +88,11 @@ def next_time(expression: str, after: Instant, *, zone: tzinfo | None = None) ->
     return Instant((found - _EPOCH) // timedelta(seconds=1) * NANOSECONDS)
 
 
+def trigger(expression: str) -> Any:  # noqa: ANN401 - APScheduler has no types
+    """The schedule as a trigger of APScheduler, in the machine's time zone; ``ValueError`` as ``normalise``."""
+    return _trigger(normalise(expression), None)
+
+
 def is_due(expression: str, since: Instant, now: Instant, *, zone: tzinfo | None = None) -> bool:
     """Whether the schedule's time came after ``since`` and not after ``now``; ``ValueError`` as ``normalise``."""
     coming = next_time(expression, since, zone=zone)

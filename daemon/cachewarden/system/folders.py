@@ -32,23 +32,32 @@ class _Kernel:
 
     def __init__(self) -> None:
         self._call = ctypes.CDLL(None, use_errno=True).syscall
-        self._missing = False
+        self._missing = not self._works()
+
+    def _works(self) -> bool:
+        """Asked once, of what cannot fail: sandboxes answer EPERM for calls that they do not know."""
+        try:
+            os.close(self._openat2(-1, "/", os.O_PATH | os.O_CLOEXEC, 0))
+        except OSError:
+            return False
+        return True
 
     def open_below(self, fd: int, name: str, flags: int) -> int:
-        """A descriptor of a folder in ``fd``; OSError as ``openat2(2)`` says, ENOSYS handled here."""
-        if not self._missing:
-            how = _OpenHow(flags, 0, _NO_CROSSING | _NO_MAGIC_LINKS | _NO_LINKS | _BENEATH)
-            found = self._call(
-                ctypes.c_long(_SYS_OPENAT2), ctypes.c_int(fd), os.fsencode(name),
-                ctypes.byref(how), ctypes.c_size_t(ctypes.sizeof(how)),
-            )  # fmt: skip
-            if found >= 0:
-                return int(found)
+        """A descriptor of a folder in ``fd``; OSError as ``openat2(2)`` says, with or without that call."""
+        if self._missing:
+            return _open_below_by_mount_number(fd, name, flags)
+        return self._openat2(fd, name, flags, _NO_CROSSING | _NO_MAGIC_LINKS | _NO_LINKS | _BENEATH)
+
+    def _openat2(self, fd: int, name: str, flags: int, resolve: int) -> int:
+        how = _OpenHow(flags, 0, resolve)
+        found = self._call(
+            ctypes.c_long(_SYS_OPENAT2), ctypes.c_int(fd), os.fsencode(name),
+            ctypes.byref(how), ctypes.c_size_t(ctypes.sizeof(how)),
+        )  # fmt: skip
+        if found < 0:
             code = ctypes.get_errno()
-            if code != errno.ENOSYS:
-                raise OSError(code, os.strerror(code), name)
-            self._missing = True
-        return _open_below_by_mount_number(fd, name, flags)
+            raise OSError(code, os.strerror(code), name)
+        return int(found)
 
 
 def _open_below_by_mount_number(fd: int, name: str, flags: int) -> int:
@@ -73,14 +82,18 @@ def _mount_number(fd: int) -> int:
 _kernel: list[_Kernel] = []
 
 
-def _open_below(fd: int, name: str) -> int:
+def _kernel_call() -> _Kernel:
     if not _kernel:
         _kernel.append(_Kernel())
+    return _kernel[0]
+
+
+def _open_below(fd: int, name: str) -> int:
     try:
-        return _kernel[0].open_below(fd, name, _OPEN | os.O_NOATIME)
+        return _kernel_call().open_below(fd, name, _OPEN | os.O_NOATIME)
     except PermissionError:
         # O_NOATIME is for the owner of a folder only; the access time of a folder is no signal of ours.
-        return _kernel[0].open_below(fd, name, _OPEN)
+        return _kernel_call().open_below(fd, name, _OPEN)
 
 
 def _single(name: str) -> str:
@@ -175,8 +188,8 @@ class OpenFolder:
         raise OSError(errno.EEXIST, os.strerror(errno.EEXIST), new_name)
 
     def open_up(self, name: str) -> None:
-        """Adds ``rwx`` for the owner to a folder in it, through a descriptor and never through a link."""
-        fd = os.open(_single(name), os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._fd)
+        """Adds ``rwx`` for the owner to a folder in it, through a descriptor: never of a link or a mounted disk."""
+        fd = _kernel_call().open_below(self._fd, _single(name), os.O_PATH | _OPEN)
         try:
             mode = stat.S_IMODE(os.fstat(fd).st_mode)
             os.chmod(f"/proc/self/fd/{fd}", mode | stat.S_IRWXU)

@@ -2,43 +2,62 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
 
 import psutil
 
 from cachewarden.system.ports import Process
 
 _FRESH = 0.2
+_Seen = TypeVar("_Seen")
+
+
+class _Answer(Generic[_Seen]):
+    """What was seen, for a while: guards ask before every single removal.
+
+    It serves for ``_FRESH`` seconds, or ``patience`` times as long as looking took: else a slow machine would do
+    nothing but look.
+    """
+
+    def __init__(self, look: Callable[[], _Seen], patience: float) -> None:
+        self._look = look
+        self._patience = patience
+        self._until = float("-inf")
+        self._seen: _Seen
+
+    def get(self) -> _Seen:
+        begin = time.monotonic()
+        if begin > self._until:
+            self._seen = self._look()
+            end = time.monotonic()
+            self._until = end + max(_FRESH - (end - begin), self._patience * (end - begin))
+        return self._seen
+
 
 class RealProcesses:
-    """What ``/proc`` lets this process see; what it hides cannot be known here.
-
-    An answer serves for ``_FRESH`` seconds: guards ask before every single removal.
-    """
+    """What ``/proc`` lets this process see; what it hides cannot be known here."""
 
     def __init__(self) -> None:
         """Nothing is looked at before it is asked for."""
-        self._running: tuple[float, tuple[Process, ...]] = (-_FRESH, ())
-        self._open: tuple[float, int, frozenset[str]] = (-_FRESH, -1, frozenset())
-        self._locked: tuple[float, frozenset[int]] = (-_FRESH, frozenset())
+        # A tool takes longer to start than this is out of date; what is open matters for old debris only.
+        self._running = _Answer(lambda: tuple(_running()), patience=1)
+        self._locked = _Answer(lambda: frozenset(_locked_inodes()), patience=1)
+        self._open: dict[int, _Answer[frozenset[str]]] = {}
 
     def running(self) -> tuple[Process, ...]:
         """All processes but our own and our parent, with their argument lists."""
-        if time.monotonic() - self._running[0] > _FRESH:
-            self._running = (time.monotonic(), tuple(_running()))
-        return self._running[1]
+        return self._running.get()
 
     def open_files(self, uid: int) -> frozenset[str]:
         """Regular files that processes of ``uid`` hold open."""
-        if time.monotonic() - self._open[0] > _FRESH or self._open[1] != uid:
-            self._open = (time.monotonic(), uid, frozenset(_open_files(uid)))
-        return self._open[2]
+        if uid not in self._open:
+            self._open[uid] = _Answer(lambda: frozenset(_open_files(uid)), patience=10)
+        return self._open[uid].get()
 
     def locked_inodes(self) -> frozenset[int]:
         """From ``/proc/locks``; empty where it is hidden."""
-        if time.monotonic() - self._locked[0] > _FRESH:
-            self._locked = (time.monotonic(), frozenset(_locked_inodes()))
-        return self._locked[1]
+        return self._locked.get()
 
 
 def _running() -> Iterator[Process]:

@@ -8,13 +8,16 @@ descriptors or the stack.
 import errno
 import os
 import stat
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cachewarden.system.ports import Node, WritableFolder
 
 _BLOCK = 512
+_NOT_EMPTY = {errno.ENOTEMPTY, errno.EEXIST}
 _DEEPEST = 64
+_ATTEMPTS = 3
 
 
 class StoppedError(Exception):
@@ -54,6 +57,10 @@ def remove_empty(folder: WritableFolder, name: str, removal: Removal) -> bool:
     return True
 
 
+def _can_be_emptied(folder: Node) -> bool:
+    return folder.stat.st_mode & stat.S_IRWXU == stat.S_IRWXU
+
+
 class TreeRemover:
     """Removes whole trees. ``spill`` takes what lies deeper than 64 levels; without it that fails."""
 
@@ -61,17 +68,14 @@ class TreeRemover:
         """``may_go_on`` is asked before every name; StoppedError when it says no."""
         self._spill = spill
         self._may_go_on = may_go_on
-        self._spilled = 0
+        self._spilled: list[str] = []
+        self._serial = 0
 
     def remove(self, folder: WritableFolder, name: str, removal: Removal) -> None:
         """Removes ``name`` with all below it, as far as that goes; what stays is in ``removal.failures``."""
         self._remove(folder, name, removal, 0)
         while self._spill and self._spilled:
-            self._spilled -= 1
-            self._remove(self._spill, self._spill_name(self._spilled), removal, 0)
-
-    def _spill_name(self, number: int) -> str:
-        return f"deep-{os.getpid()}-{number}"
+            self._remove(self._spill, self._spilled.pop(), removal, 0)
 
     def _remove(self, folder: WritableFolder, name: str, removal: Removal, depth: int) -> None:
         try:
@@ -79,12 +83,12 @@ class TreeRemover:
             if not stat.S_ISDIR(node.stat.st_mode):
                 remove_file(folder, node, removal)
                 return
+            if not _can_be_emptied(node):
+                folder.open_up(name)
             if depth > _DEEPEST:
                 self._move_up(folder, name)
-                return
-            self._empty(folder, node, removal, depth)
-            folder.remove_folder(name)
-            removal.count(node.stat)
+            else:
+                self._take_apart(folder, node, removal, depth)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -93,12 +97,28 @@ class TreeRemover:
     def _move_up(self, folder: WritableFolder, name: str) -> None:
         if self._spill is None:
             raise OSError(errno.ELOOP, f"deeper than {_DEEPEST} levels", name)
-        folder.move(name, self._spill, self._spill_name(self._spilled))
-        self._spilled += 1
+        self._serial += 1
+        spilled = f"deep-{time.time_ns():x}-{self._serial}"
+        folder.move(name, self._spill, spilled)
+        self._spilled.append(spilled)
+
+    def _take_apart(self, parent: WritableFolder, node: Node, removal: Removal, depth: int) -> None:
+        """Empties a folder and removes it; once more when something was put in or not listed meanwhile."""
+        for attempt in range(_ATTEMPTS):
+            known = len(removal.failures)
+            self._empty(parent, node, removal, depth)
+            if len(removal.failures) > known:
+                return  # what stays was told; that it keeps its folders needs no telling
+            try:
+                parent.remove_folder(node.name)
+            except OSError as error:
+                if error.errno not in _NOT_EMPTY or attempt == _ATTEMPTS - 1:
+                    raise
+            else:
+                removal.count(node.stat)
+                return
 
     def _empty(self, parent: WritableFolder, node: Node, removal: Removal, depth: int) -> None:
-        if node.stat.st_mode & stat.S_IRWXU != stat.S_IRWXU:
-            parent.open_up(node.name)
         with parent.folder(node.name) as inner:
             for item in inner.nodes():
                 if not self._may_go_on():

@@ -1,0 +1,79 @@
+"""What a screen is made of, whether a terminal shows it or a pipe takes it. Texts are made safe when shown."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Tone(StrEnum):
+    """How a text is meant; a terminal has a colour for each."""
+
+    PLAIN = ""
+    STRONG = "strong"
+    DIM = "dim"
+    GOOD = "good"
+    WARN = "warn"
+    BAD = "bad"
+
+
+class Fit(StrEnum):
+    """What a column does when the terminal is too narrow."""
+
+    WHOLE = "whole"
+    CUT = "cut"
+    """The middle of each text gives way: for paths."""
+    WRAP = "wrap"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A text in a grid."""
+
+    text: str
+    tone: Tone = Tone.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """``right`` for numbers."""
+
+    header: str
+    right: bool = False
+    fit: Fit = Fit.WHOLE
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Aligned rows, each with a cell per column."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell | str, ...], ...]
+    indent: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """Opens a section."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A sentence of its own; a terminal wraps it."""
+
+    text: str
+    tone: Tone = Tone.PLAIN
+    indent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """An empty line."""
+
+
+Block = Heading | Line | Grid | Gap
+
+
+def cell(value: Cell | str) -> Cell:
+    """A bare text is a cell without a tone."""
+    return value if isinstance(value, Cell) else Cell(value)

@@ -1,0 +1,14 @@
+"""One module per verb, each with ``arguments(parser)`` and ``run(session) -> exit status``."""
+
+VERBS = {
+    "status": "the caches, the disks they are on, and how far each policy is from acting",
+    "plan": "what a cycle would do now, and why; changes nothing",
+    "run": "one cycle now: look, decide, remove",
+    "purge": "remove by hand what you name",
+    "list": "what is in the caches, entry by entry",
+    "explain": "why something stays or goes, or when and why it went",
+    "history": "past cycles and what they freed",
+    "check": "whether the configuration is right",
+    "daemon": "the service, in the foreground",
+}
+"""The verbs with what they do, in the order of the help."""

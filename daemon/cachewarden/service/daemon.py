@@ -1,0 +1,218 @@
+"""The service: waits for a reason to look, runs one cycle at a time, and tells systemd and the journal.
+
+Timers, file events, signals and samples of the disks only ring a bell. The main loop alone decides what to do, so
+nothing in a cycle needs a lock.
+"""
+
+import os
+import signal
+import time
+from types import FrameType
+
+from cachewarden import __version__
+from cachewarden.model.caches import Snapshot
+from cachewarden.model.errors import BusyError, ConfigError, WorkerError
+from cachewarden.model.plans import CycleRecord
+from cachewarden.model.policies import Settings
+from cachewarden.model.units import human_bytes
+from cachewarden.record import ERROR, INFO, WARNING, Event, Recorder
+from cachewarden.service.bell import Bell
+from cachewarden.service.cycle import Cycle
+from cachewarden.service.program import Program
+from cachewarden.service.sampling import Sampler
+from cachewarden.service.schedule import Schedule
+from cachewarden.service.watches import ConfigWatch, Watchers, ready_filenos
+from cachewarden.service.workers import Hooks, LaunchedWorkers
+from cachewarden.system.files import RealFiles
+from cachewarden.system.journal import best_journal
+from cachewarden.system.notify import Notifier
+
+_AT_LEAST_BETWEEN = 10.0
+_SHARE_OF_TIME = 20
+"""After a cycle that took a second, events bring the next one forward to this many seconds at the earliest."""
+_SETTLE = 2.0
+_BUSY_AGAIN = 30.0
+
+
+class Daemon:
+    """One service process. ``run`` ends on TERM, INT, after its time, or when the launcher is gone."""
+
+    def __init__(self, program: Program, settings: Settings, workers: LaunchedWorkers) -> None:
+        """Everything that may fail for reasons of the user was done before."""
+        self._program = program
+        self._settings = settings
+        self._workers = workers
+        self._bell = Bell()
+        self._notifier = Notifier()
+        self._recorder = Recorder(best_journal(verbose=program.options.verbose))
+        self._store = program.store(writable=True)
+        hooks = Hooks(may_go_on=lambda: not self._stopping, beat=self._beat)
+        self._cycle: Cycle = program.cycle(workers, self._store, hooks)
+        self._schedule = Schedule(self._bell.ring)
+        self._watchers = Watchers(workers, self._recorder)
+        self._sampler = Sampler(RealFiles())
+        self._stopping = False
+        self._deadline: float | None = None
+        self._next_look: tuple[float, str] | None = (time.monotonic(), "start")
+        self._earliest = 0.0
+        self._status = "starting"
+
+    def run(self, for_seconds: int | None) -> int:
+        """The exit status: 0 when it was asked to end, 1 when it cannot go on."""
+        if for_seconds is not None:
+            self._deadline = time.monotonic() + for_seconds
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        self._start()
+        try:
+            while not self._stopping:
+                self._turn()
+        except WorkerError as error:
+            self._recorder.event(Event.STOPPED, ERROR, f"cannot go on: {error}")
+            return 1
+        finally:
+            self._notifier.say("STOPPING=1", "STATUS=stopping")
+            self._schedule.stop()
+            self._watchers.end_all()
+        self._recorder.event(Event.STOPPED, INFO, "stopped")
+        return 0
+
+    def _start(self) -> None:
+        self._schedule.start(self._settings)
+        ConfigWatch(lambda: self._bell.ring("config")).start(self._config_folders())
+        whom = "all users" if self._program.system else self._program.owner.name
+        files = ", ".join(self._settings.files) or "the built-in policies"
+        self._recorder.event(Event.STARTED, INFO, f"cachewarden {__version__} serves {whom} by {files}")
+        if self._store.trouble:
+            self._recorder.event(Event.NO_STATE, WARNING, self._store.trouble)
+        self._notifier.ready("looking for the first time")
+
+    def _config_folders(self) -> list[str]:
+        config = self._program.options.config
+        if config:
+            return [os.path.dirname(os.path.abspath(config))]
+        folder = self._program.config_folder
+        return [each for each in (folder, f"{folder}/policies.d") if os.path.isdir(each)]
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the handler's form
+        if number == signal.SIGHUP:
+            self._bell.ring("reload")
+        else:
+            self._stopping = True
+            self._bell.ring("stop")
+
+    def _beat(self) -> None:
+        self._notifier.beat()
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self._stopping = True
+
+    def _turn(self) -> None:
+        """Waits for something to happen, and does what it asks for."""
+        launcher = self._workers.launcher.fileno()
+        ready = ready_filenos([self._bell.fileno(), launcher, *self._watchers.filenos()], self._patience())
+        self._beat()
+        if self._stopping:
+            return
+        if launcher in ready:
+            self._workers.listen()
+        if self._watchers.hear(ready):
+            self._bring_forward(_SETTLE, "file events")
+        self._heed(self._bell.heard())
+        if self._next_look and time.monotonic() >= self._next_look[0] and not self._stopping:
+            trigger = self._next_look[1]
+            self._next_look = None
+            self._look(trigger)
+
+    def _patience(self) -> float | None:
+        """Seconds that may be slept; ``None`` for as long as nothing rings."""
+        waits = []
+        if self._notifier.watchdog_seconds:
+            waits.append(self._notifier.watchdog_seconds / 2)
+        now = time.monotonic()
+        if self._next_look:
+            waits.append(self._next_look[0] - now)
+        if self._deadline is not None:
+            waits.append(self._deadline - now)
+        return max(0.0, min(waits)) if waits else None
+
+    def _heed(self, words: set[str]) -> None:
+        if "reload" in words or "config" in words:
+            self._reload(asked="reload" in words)
+        if "interval" in words:
+            self._bring_forward(0, "interval", at_once=True)
+        if "cron" in words:
+            self._bring_forward(1, "schedule", at_once=True)
+        if "sample" in words and (crossed := self._sampler.crossed(self._settings)):
+            self._bring_forward(0, f"{', '.join(crossed)} filled up", at_once=True)
+
+    def _bring_forward(self, seconds: float, trigger: str, *, at_once: bool = False) -> None:
+        """Events bring a look forward, yet not so that looking is all that is done."""
+        when = time.monotonic() + seconds
+        if not at_once:
+            when = max(when, self._earliest)
+        if self._next_look is None or when < self._next_look[0]:
+            self._next_look = (when, trigger)
+
+    def _look(self, trigger: str) -> None:
+        started = time.monotonic()
+        try:
+            with self._program.one_cycle_at_a_time():
+                record = self._cycle.run(self._settings, trigger)
+        except BusyError:
+            self._next_look = (time.monotonic() + _BUSY_AGAIN, trigger)
+            return
+        took = time.monotonic() - started
+        self._earliest = time.monotonic() + max(_AT_LEAST_BETWEEN, _SHARE_OF_TIME * took)
+        self._recorder.cycle(record)
+        if self._store.trouble:
+            self._recorder.once(Event.NO_STATE, WARNING, "state", self._store.trouble)
+        self._sampler.remember(record.after)
+        if not self._stopping:
+            self._watchers.follow(self._cycle.seen or Snapshot(record.started_at), self._settings)
+        self._notifier.say(f"STATUS={_status(record)}")
+
+    def _reload(self, *, asked: bool) -> None:
+        """A bad file leaves the running policies in force."""
+        if asked:
+            self._notifier.reloading()
+        try:
+            settings = self._program.settings()
+        except ConfigError as error:
+            for problem in error.problems:
+                self._recorder.once(Event.RELOAD_FAILED, ERROR, problem, problem, reason=problem)
+            text = f"the configuration has {len(error.problems)} errors: the running policies stay in force"
+            self._recorder.event(Event.RELOAD_FAILED, ERROR, text)
+        else:
+            if asked or settings != self._settings:
+                self._settings = settings
+                self._watchers.end_all()
+                self._schedule.start(settings)
+                names = ", ".join(policy.name for policy in settings.policies) or "none"
+                self._recorder.settled(Event.RELOAD_FAILED, ())
+                self._recorder.event(Event.RELOADED, INFO, f"the configuration was read anew; policies: {names}")
+                self._bring_forward(0, "reload", at_once=True)
+        if asked:
+            self._notifier.ready("the configuration was read anew")
+
+
+def _status(record: CycleRecord) -> str:
+    caches = len({outcome.cache.path for outcome in record.outcomes})
+    if record.freed:
+        return f"last cycle freed {human_bytes(record.freed)} in {caches} caches"
+    if record.plan.shortfall:
+        return f"{human_bytes(record.plan.shortfall)} wanting, and nothing more may be removed"
+    return "watching; nothing was to be done in the last cycle"
+
+
+def run(program: Program, for_seconds: int | None) -> int:
+    """The verb ``daemon``: ConfigError and BusyError before anything starts; else the exit status."""
+    settings = program.settings()
+    lock = program.one_daemon()
+    try:
+        workers = program.workers(launched=True)
+        if not isinstance(workers, LaunchedWorkers):
+            raise TypeError("the daemon needs a launcher")
+        return Daemon(program, settings, workers).run(for_seconds)
+    finally:
+        if lock:
+            lock.close()

@@ -1,0 +1,48 @@
+"""When to look: the interval, the cron policies, and a sample of the disks in between. APScheduler only rings."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from cachewarden.model.policies import Settings
+from cachewarden.settings import cron
+
+_SHORTEST_SAMPLE, _LONGEST_SAMPLE = 5, 60
+_LONGEST_INTERVAL = 10 * 365 * 86_400
+
+
+class Schedule:
+    """Rings ``interval``, ``cron`` and ``sample``; coalesced, each at most once at a time."""
+
+    def __init__(self, ring: Callable[[str], None]) -> None:
+        """``ring`` is called in APScheduler's thread and must return at once."""
+        self._ring = ring
+        self._scheduler: Any = None
+
+    def start(self, settings: Settings) -> None:
+        """(Re)starts with the times of ``settings``."""
+        from apscheduler.executors.pool import ThreadPoolExecutor
+        from apscheduler.schedulers.background import BackgroundScheduler
+        from apscheduler.triggers.interval import IntervalTrigger
+
+        self.stop()
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(1)}, job_defaults=defaults, daemon=True
+        )
+        interval = min(settings.watch.interval, _LONGEST_INTERVAL)
+        scheduler.add_job(self._ring, IntervalTrigger(seconds=interval), args=["interval"])
+        if settings.watch.react and any(policy.free_space or policy.free_inodes for policy in settings.policies):
+            sample = max(_SHORTEST_SAMPLE, min(_LONGEST_SAMPLE, interval // 10))
+            scheduler.add_job(self._ring, IntervalTrigger(seconds=sample), args=["sample"])
+        for schedule in sorted({policy.schedule for policy in settings.policies if policy.schedule}):
+            scheduler.add_job(self._ring, cron.trigger(schedule), args=["cron"])
+        scheduler.start()
+        self._scheduler = scheduler
+
+    def stop(self) -> None:
+        """Ends its threads."""
+        if self._scheduler is not None:
+            self._scheduler.shutdown(wait=False)
+            self._scheduler = None

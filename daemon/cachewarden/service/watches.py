@@ -1,0 +1,149 @@
+"""The daemon's side of watching: which owners have a watcher, and what those say; and our own configuration."""
+
+import select
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from cachewarden.model.caches import Owner, Snapshot
+from cachewarden.model.errors import WorkerError
+from cachewarden.model.policies import Settings
+from cachewarden.record import INFO, Event, Recorder
+from cachewarden.service.wire import encoder
+from cachewarden.service.worker import LookRequest
+from cachewarden.service.workers import Job, LaunchedWorkers
+
+MOST_WATCHERS = 16
+_FOR_EVER = 1e9
+_PATIENCE = 2.0
+
+
+@dataclass(slots=True)
+class _Watcher:
+    owner: Owner
+    job: Job
+    places: tuple[str, ...] = field(default=())
+
+
+class Watchers:
+    """One watcher per owner with caches, the owners with the largest caches first, up to a bound."""
+
+    def __init__(self, workers: LaunchedWorkers, recorder: Recorder) -> None:
+        """Watchers are started by ``follow``."""
+        self._workers = workers
+        self._recorder = recorder
+        self._watchers: dict[int, _Watcher] = {}
+
+    def follow(self, snapshot: Snapshot, settings: Settings) -> None:
+        """Starts, keeps and ends watchers so that they fit the caches that were found."""
+        wanted = _wanted(snapshot) if settings.watch.react else {}
+        self._forget_ended()
+        for uid, watcher in list(self._watchers.items()):
+            if uid not in wanted or wanted[uid][1] != watcher.places:
+                self._end(uid)
+        for uid, (owner, places) in wanted.items():
+            if uid not in self._watchers:
+                with suppress(WorkerError, OSError):
+                    job = self._workers.start(owner, _FOR_EVER)
+                    job.channel.send("watch", encoder(LookRequest)(LookRequest(settings.caches)))
+                    self._watchers[uid] = _Watcher(owner, job, places)
+
+    def filenos(self) -> list[int]:
+        """What to poll."""
+        return [watcher.job.stream.fileno() for watcher in self._watchers.values()]
+
+    def hear(self, ready: set[int]) -> bool:
+        """Whether a watcher among ``ready`` says that something grew. One that talks nonsense is ended."""
+        changed = False
+        for uid, watcher in list(self._watchers.items()):
+            if watcher.job.stream.fileno() in ready:
+                try:
+                    changed = self._listen(watcher) or changed
+                except (OSError, WorkerError):
+                    self._end(uid)
+        return changed
+
+    def _listen(self, watcher: _Watcher) -> bool:
+        watcher.job.stream.settimeout(_PATIENCE)
+        message = watcher.job.channel.receive()
+        if message is None or message[0] not in {"changed", "watching"}:
+            raise WorkerError("the watcher has ended")
+        if message[0] == "watching":
+            self._say_reach(watcher, message[1])
+            return False
+        return True
+
+    def _say_reach(self, watcher: _Watcher, reach: object) -> None:
+        less = reach[1] if isinstance(reach, list) and len(reach) == 2 and isinstance(reach[1], int) else 0
+        if less > 0:
+            name = watcher.owner.name
+            text = f"{less} of the caches of {name} are too large to be watched whole: the regular look sees the rest"
+            self._recorder.once(Event.WATCH_LIMITED, INFO, name, text, owner=name)
+
+    def _forget_ended(self) -> None:
+        ended = self._workers.notice()
+        for uid, watcher in list(self._watchers.items()):
+            if watcher.job.number in ended:
+                watcher.job.close()
+                del self._watchers[uid]
+
+    def _end(self, uid: int) -> None:
+        watcher = self._watchers.pop(uid)
+        with suppress(WorkerError):
+            self._workers.kill(watcher.job)
+
+    def end_all(self) -> None:
+        """When the service stops, or its settings change."""
+        for uid in list(self._watchers):
+            self._end(uid)
+
+
+def _wanted(snapshot: Snapshot) -> dict[int, tuple[Owner, tuple[str, ...]]]:
+    sizes: dict[int, int] = {}
+    found: dict[int, tuple[Owner, tuple[str, ...]]] = {}
+    for cache in snapshot.caches:
+        owner = cache.cache.owner
+        sizes[owner.uid] = sizes.get(owner.uid, 0) + cache.size
+        places = found.get(owner.uid, (owner, ()))[1]
+        found[owner.uid] = (owner, tuple(sorted({*places, cache.cache.path})))
+    largest = sorted(found, key=lambda uid: (-sizes[uid], uid))[:MOST_WATCHERS]
+    return {uid: found[uid] for uid in largest}
+
+
+class ConfigWatch:
+    """Rings when a file of the configuration changes; the folders are few, flat and ours."""
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        """``ring`` is called in watchdog's thread."""
+        self._ring = ring
+        self._observer: object | None = None
+
+    def start(self, folders: list[str]) -> None:
+        """Watches those of ``folders`` that are there."""
+        from watchdog.events import FileSystemEvent, FileSystemEventHandler
+        from watchdog.observers import Observer
+
+        ring = self._ring
+
+        class Handler(FileSystemEventHandler):
+            """Any change of a YAML file or folder."""
+
+            def on_any_event(self, event: FileSystemEvent) -> None:
+                """Our own reading opens and closes: no change."""
+                if event.event_type in {"created", "modified", "moved", "deleted", "closed"}:
+                    ring()
+
+        observer = Observer()
+        for folder in folders:
+            with suppress(OSError):
+                observer.schedule(Handler(), folder, recursive=False)
+        observer.start()
+        self._observer = observer
+
+
+def ready_filenos(filenos: list[int], seconds: float | None) -> set[int]:
+    """Which of the descriptors have something to read, after at most ``seconds``."""
+    poll = select.poll()
+    for fileno in filenos:
+        poll.register(fileno, select.POLLIN)
+    return {fileno for fileno, _ in poll.poll(None if seconds is None else max(0, seconds) * 1000)}

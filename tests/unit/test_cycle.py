@@ -1,0 +1,194 @@
+"""A whole cycle with workers that behave: rounds, failures, relocation, memory."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import makers
+import pytest
+from cachewarden.model.caches import Filesystem, Kind, Look, MeasuredCache, Owner, Problem
+from cachewarden.model.errors import WorkerError
+from cachewarden.model.plans import CycleRecord, Failure, Outcome, Purge, RemovedEntry, State
+from cachewarden.model.policies import ActionKind, Amount, ExtraCache, Marks, Policy, Settings
+from cachewarden.model.units import Bytes, Instant
+from cachewarden.service.cycle import NOT_AVAILABLE, Cycle
+from cachewarden.service.remembering import Remembering
+from cachewarden.service.workers import Hooks
+from fakes import FakeClock, FakeStore
+
+MIB = makers.MIB
+BELOW_TEN = Marks(Amount(percent=10), Amount(percent=15))
+FREE = Policy("keep-free", ActionKind.PURGE, free_space=BELOW_TEN)
+
+
+class FakeWorkers:
+    """One filesystem whose first freed bytes may vanish into root's reserve, and removals that may fail."""
+
+    def __init__(self, looks: dict[str, Look], *, reserve: int = 0, stuck: Iterable[str] = (), busy: bool = False) -> None:
+        self.looks = looks
+        self.reserve = reserve
+        self.stuck = set(stuck)
+        self.busy = busy
+        self.lost: set[str] = set()
+        self.asked: list[list[str]] = []
+
+    def owners(self) -> tuple[Owner, ...]:
+        return tuple(makers.owner(name, uid=1000 + number) for number, name in enumerate(self.looks))
+
+    def look(self, owner: Owner, extras: tuple[ExtraCache, ...], hooks: Hooks) -> Look:
+        if owner.name in self.lost:
+            raise WorkerError(f"the worker of {owner.name} failed: it ended without an answer")
+        return self.looks[owner.name]
+
+    def purge(self, action: Purge, extras: tuple[ExtraCache, ...], hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
+        self.asked.append([chosen.entry.path for chosen in action.entries])
+        removed, failures = [], []
+        for chosen in action.entries:
+            entry = chosen.entry
+            if entry.path in self.stuck:
+                failures.append(Failure(entry.path, "Operation not permitted", busy=self.busy))
+            else:
+                gone = RemovedEntry(entry.path, entry.kind, entry.name, entry.version, entry.frees, chosen.reason)
+                removed.append(gone)
+        freed = sum(gone.freed for gone in removed)
+        name = action.cache.owner.name
+        self.looks[name] = self._after(self.looks[name], {gone.path for gone in removed}, freed)
+        outcome = Outcome(action.policy, "purge", action.cache, tuple(removed), Bytes(freed), tuple(failures))
+        return outcome, self.looks[name].filesystems[0]
+
+    def _after(self, look: Look, gone: set[str], freed: int) -> Look:
+        hidden = min(freed, self.reserve)
+        self.reserve -= hidden
+        caches = tuple(
+            replace(cache, entries=tuple(entry for entry in cache.entries if entry.path not in gone))
+            for cache in look.caches
+        )
+        disks = tuple(replace(disk, free=Bytes(disk.free + freed - hidden)) for disk in look.filesystems)
+        return replace(look, caches=caches, filesystems=disks)
+
+
+def world(*caches: MeasuredCache, free: int = 0, problems: tuple[Problem, ...] = ()) -> dict[str, Look]:
+    return {"ann": Look(caches, (makers.filesystem(free=free),), problems)}
+
+
+def downloads(count: int, *, size: int = MIB) -> MeasuredCache:
+    return makers.cache(*(makers.entry(f"d{number:03}", frees=size) for number in range(count)))
+
+
+def run(workers: FakeWorkers, *policies: Policy, store: FakeStore | None = None, trigger: str = "interval") -> CycleRecord:
+    cycle = Cycle(workers, FakeClock(makers.NOW), Remembering(store or FakeStore()), Hooks())
+    return cycle.run(Settings(policies=policies), trigger)
+
+
+def test_a_full_disk_is_brought_to_until_and_no_further() -> None:
+    record = run(FakeWorkers(world(downloads(400), free=0)), FREE)
+    assert (record.freed, record.after[0].free, record.plan.shortfall) == (150 * MIB, 150 * MIB, 0)
+
+
+def test_what_vanishes_into_the_reserve_is_made_up_for_in_another_round() -> None:
+    workers = FakeWorkers(world(downloads(400), free=0), reserve=50 * MIB)
+    record = run(workers, FREE)
+    assert (len(workers.asked), record.freed, record.after[0].free) == (2, 200 * MIB, 150 * MIB)
+
+
+def test_a_reserve_that_swallows_everything_ends_in_a_shortfall_not_in_a_loop() -> None:
+    workers = FakeWorkers(world(downloads(20), free=0), reserve=1000 * MIB)
+    record = run(workers, FREE)
+    assert (record.freed, record.plan.shortfall) == (20 * MIB, 150 * MIB)
+
+
+def test_an_entry_that_cannot_be_removed_is_replaced_by_the_next_in_the_same_cycle() -> None:
+    workers = FakeWorkers(world(downloads(400), free=149 * MIB), stuck=["d000"])
+    record = run(workers, replace(FREE, free_space=Marks(Amount(percent=15), Amount(percent=15))))
+    assert [entry.path for outcome in record.outcomes for entry in outcome.removed] == ["d001"]
+
+
+def test_a_cycle_with_nothing_to_do_has_no_outcome_and_stores_nothing() -> None:
+    store = FakeStore()
+    record = run(FakeWorkers(world(downloads(3), free=900 * MIB)), FREE, store=store)
+    assert (record.outcomes, store.saved_cycles, record.plan.standings[0].state) == ((), [], State.SATISFIED)
+
+
+def test_a_lost_worker_costs_its_owner_only() -> None:
+    looks = world(downloads(400), free=0) | {"bob": Look()}
+    workers = FakeWorkers(looks)
+    workers.lost = {"bob"}
+    record = run(workers, FREE)
+    assert (record.freed, [problem.reason for problem in record.problems]) == (
+        150 * MIB,
+        ["the worker of bob failed: it ended without an answer"],
+    )
+
+
+def test_a_policy_that_freed_nothing_does_not_try_the_same_again() -> None:
+    store = FakeStore()
+    looks = world(makers.cache(makers.entry("d")), free=0)
+    first = FakeWorkers(looks, stuck=["d"])
+    run(first, FREE, store=store)
+    second = FakeWorkers(looks, stuck=["d"])
+    run(second, FREE, store=store)
+    assert (first.asked, second.asked) == ([["d"]], [])
+
+
+def test_it_tries_again_when_the_entry_changed() -> None:
+    store = FakeStore()
+    run(FakeWorkers(world(makers.cache(makers.entry("d")), free=0), stuck=["d"]), FREE, store=store)
+    changed = FakeWorkers(world(makers.cache(makers.entry("d", inode=77)), free=0))
+    run(changed, FREE, store=store)
+    assert changed.asked == [["d"]]
+
+
+def test_what_was_only_busy_is_tried_again() -> None:
+    store = FakeStore()
+    looks = world(makers.cache(makers.entry("d")), free=0)
+    run(FakeWorkers(looks, stuck=["d"], busy=True), FREE, store=store)
+    again = FakeWorkers(looks)
+    run(again, FREE, store=store)
+    assert again.asked == [["d"]]
+
+
+@pytest.mark.parametrize(("otherwise", "freed"), [(ActionKind.PURGE, 150 * MIB), (ActionKind.REPORT, 0)])
+def test_relocation_says_that_it_is_not_available_and_takes_otherwise(otherwise: ActionKind, freed: int) -> None:
+    policy = Policy("move", ActionKind.RELOCATE, free_space=BELOW_TEN, to="/media/usb/{owner}", otherwise=otherwise)
+    record = run(FakeWorkers(world(downloads(400), free=0)), policy)
+    refused = next(outcome for outcome in record.outcomes if outcome.action == "relocate")
+    assert refused.failures[0].error == f"{NOT_AVAILABLE}; `otherwise: {otherwise.value}` is taken"
+    assert record.freed == freed
+
+
+def test_stopping_leaves_the_rest_undone_and_says_what_is_wanting() -> None:
+    stop: list[str] = []
+    workers = FakeWorkers({"ann": Look((downloads(5), makers.cache(makers.entry("x"), path="/home/ann/b")),
+                                       (makers.filesystem(free=0),))})  # fmt: skip
+    hooks = Hooks(may_go_on=lambda: len(workers.asked) == 0)
+    cycle = Cycle(workers, FakeClock(makers.NOW), Remembering(FakeStore()), hooks)
+    record = cycle.run(Settings(policies=(FREE,)), "interval")
+    assert (len(workers.asked), record.plan.shortfall > 0, stop) == (1, True, [])
+
+
+def test_a_scheduled_policy_counts_from_when_it_was_first_met_and_acts_when_its_time_came() -> None:
+    store = FakeStore()
+    policy = Policy("nightly", ActionKind.PURGE, schedule="0 4 * * *", kinds=frozenset({Kind.DOWNLOAD}))
+    workers = FakeWorkers(world(downloads(1), free=900 * MIB))
+    clock = FakeClock(makers.NOW)
+    settings = Settings(policies=(policy,))
+    cycle = Cycle(workers, clock, Remembering(store), Hooks())
+    assert cycle.run(settings, "start").outcomes == ()
+    clock.time = Instant(makers.NOW + 24 * 3600 * 10**9)
+    assert cycle.run(settings, "schedule").freed == MIB
+    assert cycle.run(settings, "interval").outcomes == ()
+
+
+def test_use_that_was_seen_earlier_counts_where_the_disk_has_forgotten_it() -> None:
+    store = FakeStore()
+    used = makers.cache(makers.entry("d", used=0))
+    forgot = makers.cache(makers.entry("d", used=90 * makers.DAY))
+    policy = Policy("old", ActionKind.PURGE, unused_for=makers.Seconds(30 * makers.DAY))
+    run(FakeWorkers(world(used, free=900 * MIB)), policy, store=store)
+    assert run(FakeWorkers(world(forgot, free=900 * MIB)), policy, store=store).outcomes == ()
+    assert run(FakeWorkers(world(forgot, free=900 * MIB)), policy, store=FakeStore()).freed == MIB
+
+
+def test_owners_that_are_named_but_unknown_are_a_problem() -> None:
+    cycle = Cycle(FakeWorkers(world(downloads(1))), FakeClock(makers.NOW), Remembering(FakeStore()), Hooks())
+    snapshot = cycle.look(Settings(owners=("ann", "zoe")))
+    assert [problem.path for problem in snapshot.problems] == ["zoe"]
