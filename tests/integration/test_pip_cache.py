@@ -118,6 +118,8 @@ def drop_pages(scene: Scene) -> None:
         if entry.kind is Kind.INDEX and entry.version is None:
             for name in (Path(entry.path).name, *entry.parts):
                 (scene.root / entry.path).with_name(name).unlink()
+            with contextlib.suppress(OSError):
+                os.removedirs((scene.root / entry.path).parent)
 
 
 def assert_all_named(scene: Scene, truth: Mapping[str, tuple[Kind, str, str | None]]) -> None:
@@ -519,7 +521,7 @@ def test_special_files_named_like_entries_stay(scene: Scene) -> None:
     shard = (scene.root / one_download(scene).path).parent
     add_odd_things(shard)
     entries = scene.entries()
-    assert not [path for path in entries if Path(path).name[:2] in {"11", "22", "33", "44", "55"}]
+    assert not [path for path in entries if len(set(Path(path).stem)) == 1]
     assert scene.measure().cache.size == du(scene.root)
     assert scene.purge().failures == ()
     assert len(list(shard.iterdir())) == 5

@@ -166,6 +166,12 @@ class TestBasesAreFound:
         located = found({BASHRC: CONDA_BLOCK.format(base)}, [f"{base}/conda-meta"])
         assert sources(located)[f"{base}/pkgs"].endswith(f"(found by {BASHRC})")
 
+    def test_up_to_a_number_beyond_which_it_is_said_that_there_are_more(self) -> None:
+        folders = [f"{HOME}/opt/{number}/conda-meta" for number in range(conda_config.MOST_BASES + 1)]
+        located = found(None, folders)
+        assert len(located.environments) == conda_config.MOST_BASES
+        assert reasons(located) == f"{HOME}: more than 200 conda installations: the others are left out"
+
     def test_though_a_shell_file_is_unreadable_which_is_said(self) -> None:
         located = found({BASHRC: PermissionError(errno.EACCES, "Permission denied")}, ["/opt/forge/conda-meta"])
         assert "/opt/forge/pkgs" in sources(located)

@@ -110,7 +110,7 @@ class TestParsing:
             ("- a list\n", "keys and values"),
             ("just text", "keys and values"),
             ("pkgs_dirs: [/a\n", "no valid YAML"),
-            ("a: b: c\n", "no valid YAML"),
+            ("x: 1\na: b: c\n", "no valid YAML in line 2, conda ignores it or stops: mapping values"),
             ("a: *missing\n", "no valid YAML"),
             ("a: 1\n---\nb: 2\n", "no valid YAML"),
             ("a: \udce9\n", "no valid YAML"),
@@ -269,6 +269,10 @@ class TestVariables:
         assert [item.text for item in found.lists["pkgs_dirs"].items] == ["/a", "/b:c"]
         assert [item.text for item in found.lists["envs_dirs"].items] == ["/e", "/f,g"]
         assert found.lists["pkgs_dirs"].items[0].source == "CONDA_PKGS_DIRS in the environment"
+
+    def test_of_two_names_for_one_list_add_up(self) -> None:
+        found = environment(around(CONDA_ENVS_PATH="/e", CONDA_ENVS_DIRS="/f"))
+        assert [item.text for item in found.lists["envs_dirs"].items] == ["/e", "/f"]
 
     def test_set_switches_for_conda_and_mamba(self) -> None:
         found = environment(around(CONDA_ALLOW_SOFTLINKS="yes", MAMBA_ALWAYS_SOFTLINK="1", CONDA_ALWAYS_COPY="0"))

@@ -1,7 +1,7 @@
 """The plan in the making: what the policies so far decided, and the books they decided by."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cachewarden.decide.choice import Candidate
@@ -48,10 +48,10 @@ class Draft:
         if goal.conditions:
             self.pursued.append(goal)
 
-    def is_fruitless(self, policy: str, taken: Sequence[Candidate]) -> bool:
+    def is_fruitless(self, policy: str, taken: Iterable[Candidate]) -> bool:
         """Whether the policy tried just these, as they are now, and freed nothing."""
-        known = self.snapshot.fruitless.get(policy, "").split()
-        return bool(taken and known) and fingerprint((cache.cache, entry) for cache, entry in taken) in known
+        known = self.snapshot.fruitless.get(policy)
+        return bool(known) and fingerprint((cache.cache, entry) for cache, entry in taken) in str(known).split()
 
     def plan(self) -> Plan:
         """The finished plan."""

@@ -33,17 +33,11 @@ class Goal:
 
     def content(self, ledger: Ledger) -> bool:
         """Whether to stop: as all conditions must hold, the first to be met ends it."""
-        for condition in self.conditions:  # asked before every entry: any() would take three times as long
-            if condition.reached(ledger):
-                return True
-        return False
+        return any(condition.reached(ledger) for condition in self.conditions)
 
     def advances(self, change: Change) -> bool:
         """Whether a removal helps; without a mark every removal is wanted for itself."""
-        for condition in self.conditions:
-            if condition.advances(change):
-                return True
-        return not self.conditions
+        return not self.conditions or any(condition.advances(change) for condition in self.conditions)
 
     def lacks(self, ledger: Ledger) -> tuple[int, int]:
         """Bytes to the nearest mark in bytes and inodes to the one in inodes; either would content it."""

@@ -1,7 +1,6 @@
 """What there will be after the removals decided so far."""
 
-from collections import Counter
-from collections.abc import Set
+from collections.abc import Container
 from typing import NamedTuple
 
 from cachewarden.model.caches import Entry, Filesystem, MeasuredCache, Snapshot
@@ -55,7 +54,7 @@ class Ledger:
         """Whether there are inodes with names outside of their cache, perhaps in another one."""
         return bool(self._names_here)
 
-    def gone_of(self, cache: MeasuredCache) -> Set[str]:
+    def gone_of(self, cache: MeasuredCache) -> Container[str]:
         """The paths of the entries that earlier decisions took."""
         return self._gone[key_of(cache)]
 
@@ -110,13 +109,17 @@ class Ledger:
         self.freed += sign * change.freed
 
 
-def _linked_elsewhere(cache: MeasuredCache) -> Counter[Inode]:
+def _linked_elsewhere(cache: MeasuredCache) -> dict[Inode, int]:
     """How many names each inode has in the entries of a cache, of the inodes that have others elsewhere."""
-    names: Counter[Inode] = Counter()
-    needed: dict[Inode, int] = {}
+    missing: dict[Inode, int] = {}
     for entry in cache.entries:
         for share in entry.shares:
             inode = (share.device, share.inode)
-            names[inode] += share.held
-            needed[inode] = share.needed
-    return Counter({inode: count for inode, count in names.items() if count < needed[inode]})
+            missing[inode] = missing.get(inode, share.needed) - share.held
+    names: dict[Inode, int] = {}
+    if any(count > 0 for count in missing.values()):
+        for share in (share for entry in cache.entries for share in entry.shares):
+            inode = (share.device, share.inode)
+            if missing[inode] > 0:
+                names[inode] = names.get(inode, 0) + share.held
+    return names

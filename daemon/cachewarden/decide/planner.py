@@ -47,7 +47,7 @@ def _leftovers(draft: Draft) -> None:
         for entry in sorted(cache.entries, key=lambda entry: entry.path)
         if entry.leftover and entry.hold is None and cache.device not in draft.read_only
     ]
-    if draft.is_fruitless(LEFTOVERS, found):
+    if found and draft.is_fruitless(LEFTOVERS, found):
         draft.skip(LEFTOVERS, FRUITLESS)
     else:
         purge_all(draft, LEFTOVERS, "left over from an interrupted removal", found)

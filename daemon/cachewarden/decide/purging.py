@@ -47,7 +47,7 @@ def purge(draft: Draft, policy: Policy, goals: list[Goal]) -> Outlook:
         outlook = Outlook()
         attempts = [attempt for goal in goals if (attempt := _attempt(draft, goal, stuck, outlook))]
         taken = [each for attempt in attempts for each in attempt.taken]
-        if not draft.is_fruitless(policy.name, [(each.cache, each.entry) for each in taken]):
+        if not taken or not draft.is_fruitless(policy.name, ((each.cache, each.entry) for each in taken)):
             break
         _put_back(draft, taken)
         draft.skip(policy.name, FRUITLESS)

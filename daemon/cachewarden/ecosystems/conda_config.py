@@ -32,6 +32,7 @@ MOST_ENVIRONMENTS = 10_000
 """More are left out, with a problem: packages in use there may then look unused."""
 
 MOST_CANDIDATES = 1_000
+MOST_BASES = 200
 LIMIT = 1024 * 1024
 """Bytes of a shell file and of ``environments.txt``."""
 
@@ -106,12 +107,10 @@ def locate(surroundings: Surroundings) -> Located:
     search = _Search(surroundings, Reader(surroundings), home_of(surroundings))
     variables = _environment(search)
     registered = _registered(search)
-    bases: dict[str, _Base] = {}
-    for base in _bases(search, registered):
-        bases.setdefault(base.path, base)
-    for each in (*bases.values(), None):
-        _resolve(search, each, variables)
-    environments = _environments(search, [*bases], registered, variables)
+    bases = _first_bases(search, registered)
+    for base in (*bases, None):
+        _resolve(search, base, variables)
+    environments = _environments(search, [base.path for base in bases], registered, variables)
     _add_own_files(search, environments)
     sources = [*search.reader.known.values(), variables]
     return Located(
@@ -155,6 +154,19 @@ def _softlinks(sources: Iterable[Condarc]) -> Iterator[str]:
 
 
 # --- installations -----------------------------------------------------------------------------------------------
+
+
+def _first_bases(search: _Search, registered: Iterable[str]) -> list[_Base]:
+    """Each once, by its best reason; not without end, since each has a chain of files to resolve."""
+    first: dict[str, _Base] = {}
+    for base in _bases(search, registered):
+        if base.path not in first and len(first) == MOST_BASES:
+            search.reader.complain(
+                search.home, f"more than {MOST_BASES} conda installations: the others are left out"
+            )
+            break
+        first.setdefault(base.path, base)
+    return list(first.values())
 
 
 def _bases(search: _Search, registered: Iterable[str]) -> Iterator[_Base]:

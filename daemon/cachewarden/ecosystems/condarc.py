@@ -29,13 +29,8 @@ MAMBA_NAMES = CONDA_NAMES | {".mambarc", "mambarc"}
 
 _PATH_MAX = 4096
 _LISTS = {"pkgs_dirs": "pkgs_dirs", "envs_dirs": "envs_dirs", "envs_path": "envs_dirs"}
-_SWITCHES = {
-    "always_softlink": "always_softlink",
-    "softlink": "always_softlink",
-    "allow_softlinks": "allow_softlinks",
-    "always_copy": "always_copy",
-    "copy": "always_copy",
-}
+_SWITCHES = {name: name for name in ("always_softlink", "allow_softlinks", "always_copy")}
+_SWITCHES |= {"softlink": "always_softlink", "copy": "always_copy"}
 # conda/base/context.py: lists are split at commas, environment folders at os.pathsep.
 _DELIMITERS = {"pkgs_dirs": ",", "envs_dirs": ":"}
 _TRUE = frozenset(("true", "yes", "on", "y"))
@@ -220,7 +215,9 @@ def environment(surroundings: Surroundings) -> Condarc:
         source = f"{name} in the environment"
         if key in _LISTS and name.startswith("CONDA_"):
             words = (word.strip() for word in value.split(_DELIMITERS[_LISTS[key]]))
-            lists[_LISTS[key]] = ListSetting(tuple(Item(word, name, source) for word in words if word))
+            before = lists.get(_LISTS[key], ListSetting(()))
+            items = tuple(Item(word, name, source) for word in words if word)
+            lists[_LISTS[key]] = ListSetting(before.items + items)
         elif key in _SWITCHES:
             try:
                 switches[_SWITCHES[key]] = Switch(_boolean(value), source)
@@ -258,8 +255,10 @@ def _compose(text: str) -> "MappingNode | None":
         # BaseLoader resolves nothing: texts stay texts, and no tag can ask for a type.
         root: Node | None = yaml.compose(text, Loader=yaml.BaseLoader)
     except yaml.YAMLError as error:
-        summary = " ".join(str(error).split())[:300]
-        raise ValueError(f"is no valid YAML, conda ignores it or stops: {summary}") from None
+        mark = getattr(error, "problem_mark", None)
+        line = f" in line {mark.line + 1}" if mark else ""
+        summary = " ".join(str(getattr(error, "problem", None) or error).split())[:300]
+        raise ValueError(f"is no valid YAML{line}, conda ignores it or stops: {summary}") from None
     except RecursionError:
         raise ValueError("is nested too deeply to be configuration") from None
     except (ValueError, OverflowError, IndexError) as error:  # escapes and versions out of range

@@ -15,6 +15,7 @@ _WINDOW = 8192
 _LONGEST = 65_536
 _DEEPEST = 8
 _MOST_ITEMS = 10_000
+_MOST_LOADED = 1 << 22
 _SIZED = {
     0xC4: ("bin", ">B"), 0xC5: ("bin", ">H"), 0xC6: ("bin", ">I"),
     0xD9: ("str", ">B"), 0xDA: ("str", ">H"), 0xDB: ("str", ">I"),
@@ -43,7 +44,7 @@ class Blob:
 def unpack(fetch: Fetch, offset: int) -> object:
     """The value that starts at ``offset``: dict, list, str, bytes, number, bool, None, or ``Blob``.
 
-    Raises NotMessagePackError for anything malformed, too deep or with too many items.
+    Raises NotMessagePackError for anything malformed, too deep, too long or with too many items.
     """
     return _Reader(fetch, offset).value(0)
 
@@ -55,6 +56,7 @@ class _Reader:
         self._window = b""
         self._start = offset
         self._items = 0
+        self._loaded = 0
 
     def value(self, depth: int) -> object:
         self._items += 1
@@ -100,6 +102,9 @@ class _Reader:
             blob = Blob(self._offset, size)
             self._offset += size
             return blob
+        self._loaded += size
+        if self._loaded > _MOST_LOADED:
+            raise NotMessagePackError("too long in all")
         data = self._take(size)
         return data if kind == "bin" else data.decode("utf-8", "replace")
 

@@ -23,8 +23,9 @@ LOOK_SECONDS = 600.0
 PURGE_SECONDS = 3600.0
 _BEAT = 0.5
 _STALL_SECONDS = 60.0
-_MOST_MESSAGES = 100_000
-_MOST_ENTRIES = 5_000_000
+_MOST_MESSAGES = 20_000
+_MOST_ENTRIES = 2_000_000
+_MOST_OTHERS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +208,10 @@ def _next(job: Job, hooks: Hooks) -> tuple[str, object]:
             job.channel.send("stop")
     hooks.beat()
     job.stream.settimeout(_STALL_SECONDS)
-    message = job.channel.receive()
+    try:
+        message = job.channel.receive()
+    except ConnectionError:
+        message = None
     if message is None:
         raise WorkerError("it ended without an answer (killed, or out of time or memory)")
     if message[0] == "failed":
@@ -285,6 +289,9 @@ class _Collector:
             self._references.extend(decoder(tuple[str, ...])(value))
         else:
             raise WorkerError(f"an unexpected word, {word[:80]!r}")
+        others = len(self._caches) + len(self._filesystems) + len(self._problems) + len(self._references)
+        if others > _MOST_OTHERS:
+            raise WorkerError("it does not come to an end")
 
 
 def _check(entry: Entry) -> None:

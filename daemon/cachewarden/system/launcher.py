@@ -20,6 +20,8 @@ from cachewarden.system.runas import become
 
 MESSAGE_LIMIT = 1 << 20
 _MOST_WORKERS = 64
+_NEVER = float("inf")
+_LONGEST_POLL = 3_600_000
 
 
 @dataclass(slots=True)
@@ -74,10 +76,10 @@ class Launcher:
 
     def _patience(self) -> int | None:
         """Milliseconds to the next deadline."""
-        if not self._children:
+        nearest = min((child.deadline for child in self._children.values()), default=_NEVER)
+        if nearest == _NEVER:
             return None
-        nearest = min(child.deadline for child in self._children.values())
-        return max(0, int((nearest - time.monotonic()) * 1000) + 1)
+        return max(0, min(int((nearest - time.monotonic()) * 1000) + 1, _LONGEST_POLL))
 
     def _request(self) -> bool:
         try:
@@ -133,7 +135,7 @@ class Launcher:
 
     def _kill(self, child: _Child) -> None:
         """The whole group: a worker starts nobody, but a hostile one might."""
-        child.deadline = float("inf")
+        child.deadline = _NEVER
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
         with suppress(ProcessLookupError, PermissionError):

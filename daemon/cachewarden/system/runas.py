@@ -93,6 +93,7 @@ def _enter_empty_folder() -> None:
         try:
             folder = tempfile.mkdtemp(prefix="cachewarden-", dir=place)
             os.chdir(folder)
+            os.chmod(folder, 0o555)  # noqa: S103 - empty and about to be gone: the owner may look at nothing
             os.rmdir(folder)
         except OSError:
             continue

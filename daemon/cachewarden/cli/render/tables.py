@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
-from cachewarden.cli.render.blocks import Block, Column, Fit, Gap, Grid, Heading, Line, Tone, cell
+from cachewarden.cli.render.blocks import Block, Cell, Column, Fit, Gap, Grid, Heading, Line, Tone, cell
 from cachewarden.model.text import printable
 
 if TYPE_CHECKING:
@@ -78,12 +78,43 @@ def _rich_grid(grid: Grid) -> "Table":
 
     table = Table(box=None, padding=(0, len(_GUTTER), 0, 0), pad_edge=False, header_style="dim")
     for column in grid.columns:
-        right = "right" if column.right else "left"
-        table.add_column(column.header, justify=right, no_wrap=column.fit is Fit.WHOLE)  # type: ignore[arg-type]
+        table.add_column(
+            column.header, justify="right" if column.right else "left", no_wrap=column.fit is Fit.WHOLE
+        )
     for row in grid.rows:
-        table.add_row(*(_rich_cell(cell(each).text, cell(each).tone, column) for each, column in _pairs(row, grid)))
+        table.add_row(*(_rich_cell(cell(each), column) for each, column in zip(row, grid.columns, strict=True)))
     return table
 
 
-def _pairs[T](row: tuple[T, ...], grid: Grid) -> Iterator[tuple[T, Column]]:
-    return zip(row, grid.columns, strict=True)
+def _rich_cell(each: Cell, column: Column) -> "RenderableType":
+    from rich.text import Text
+
+    text = printable(each.text)
+    return _Cut(text, _COLOURS[each.tone]) if column.fit is Fit.CUT else Text(text, style=_COLOURS[each.tone])
+
+
+class _Cut:
+    """For rich: a text that takes the width it gets, and says that it can do with little."""
+
+    def __init__(self, text: str, style: str) -> None:
+        self._text = text
+        self._style = style
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        from rich.text import Text
+
+        yield Text(shortened(self._text, options.max_width), style=self._style, no_wrap=True)
+
+    def __rich_measure__(self, console: "Console", options: "ConsoleOptions") -> "Measurement":
+        from rich.measure import Measurement
+
+        return Measurement(min(len(self._text), _LEAST_PATH), len(self._text))
+
+
+def shortened(text: str, width: int) -> str:
+    """The text with its middle left out where it is too wide; the end of a path says more than its start."""
+    if len(text) <= width:
+        return text
+    tail = max(1, (width - 1) * 2 // 3)
+    head = max(0, width - 1 - tail)
+    return f"{text[:head]}…{text[-tail:]}"

@@ -1,0 +1,56 @@
+"""What a set of entries takes and gives back together: shared inodes count once."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from cachewarden.decide.ledger import Ledger
+from cachewarden.model.caches import Entry, Kind, MeasuredCache, Snapshot
+from cachewarden.model.units import Bytes, Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """``frees`` is what removing all that may go (hold ``None``) gives back."""
+
+    entries: int
+    size: Bytes
+    frees: Bytes
+
+
+def of_cache(cache: MeasuredCache) -> Figures:
+    """The whole cache; its size is that of its root, foreign files included."""
+    return Figures(len(cache.entries), cache.size, freed_by(cache, cache.entries))
+
+
+def by_kind(cache: MeasuredCache) -> Mapping[Kind, Figures]:
+    """Each kind on its own, in the order of the policy language's words."""
+    found: defaultdict[Kind, list[Entry]] = defaultdict(list)
+    for entry in cache.entries:
+        found[entry.kind].append(entry)
+    return {
+        kind: Figures(len(found[kind]), size_of(found[kind]), freed_by(cache, found[kind]))
+        for kind in Kind
+        if kind in found
+    }
+
+
+def freed_by(cache: MeasuredCache, entries: Iterable[Entry]) -> Bytes:
+    """What the filesystem gets back when those of them go that may."""
+    ledger = Ledger(Snapshot(taken_at=Instant(0), caches=(cache,)))
+    return Bytes(sum(ledger.take(cache, entry).freed for entry in entries if entry.hold is None))
+
+
+def size_of(entries: Iterable[Entry]) -> Bytes:
+    """Allocated bytes, each inode once. The folders that entries share are in none of their sizes."""
+    total = 0
+    seen: set[tuple[int, int]] = set()
+    for entry in entries:
+        total += entry.size
+        if entry.size <= entry.frees:
+            continue  # nothing of it is linked elsewhere: its shares are folders above it
+        for share in entry.shares:
+            inode = (share.device, share.inode)
+            total -= share.frees if inode in seen else 0
+            seen.add(inode)
+    return Bytes(max(0, total))

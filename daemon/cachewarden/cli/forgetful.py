@@ -1,0 +1,42 @@
+"""A store for a policy that is made up by hand and has no past."""
+
+from collections.abc import Iterable, Mapping
+
+from cachewarden.model.plans import CycleRecord
+from cachewarden.system.store import Memory, PastCycle, PastRemoval, Sighting, Store
+
+
+class Forgetful:
+    """Keeps history and sightings, but no memories: what was in vain by hand may be tried again at once."""
+
+    def __init__(self, store: Store) -> None:
+        """``store`` is the one that remembers."""
+        self._store = store
+        self.trouble = store.trouble
+
+    def cycles(self, limit: int) -> list[PastCycle]:
+        """As the store."""
+        return self._store.cycles(limit)
+
+    def removals(self, word: str, limit: int) -> list[PastRemoval]:
+        """As the store."""
+        return self._store.removals(word, limit)
+
+    def memories(self) -> dict[str, Memory]:
+        """None."""
+        return {}
+
+    def sightings(self, cache: str) -> dict[str, Sighting]:
+        """As the store."""
+        return self._store.sightings(cache)
+
+    def save_cycle(self, record: CycleRecord) -> None:
+        """As the store."""
+        self._store.save_cycle(record)
+
+    def save_memories(self, memories: Mapping[str, Memory]) -> None:
+        """Not kept."""
+
+    def save_sightings(self, cache: str, seen: Mapping[str, Sighting], gone: Iterable[str]) -> None:
+        """As the store."""
+        self._store.save_sightings(cache, seen, gone)

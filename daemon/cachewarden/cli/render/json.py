@@ -1,0 +1,235 @@
+"""The documented JSON, ``schema: 1``: bytes as integers, times as RFC 3339 in UTC, paths absolute.
+
+Keys may be added, never renamed. Text that is no UTF-8 (lone surrogates of file names) is escaped as ``\\udcXX``.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+from cachewarden.cli import figures
+from cachewarden.cli.render.words import where
+from cachewarden.decide.ledger import by_device
+from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Problem, Snapshot
+from cachewarden.model.plans import Action, Chosen, CycleRecord, Outcome, Plan, Purge, RemovedEntry
+from cachewarden.model.units import Instant, rfc3339
+from cachewarden.system.store import PastCycle, PastRemoval
+
+Document = Mapping[str, object]
+SCHEMA = {"schema": 1}
+
+
+def text(document: Document, *, pretty: bool) -> str:
+    """ASCII only, whatever the names."""
+    return json.dumps(document, ensure_ascii=True, indent=2 if pretty else None)
+
+
+def status(snapshot: Snapshot, plan: Plan) -> Document:
+    """What is there, and how the policies stand."""
+    filesystems = by_device(snapshot)
+    return {
+        **SCHEMA,
+        "taken_at": rfc3339(snapshot.taken_at),
+        "caches": [_cache(each, filesystems.get(each.device)) for each in snapshot.caches],
+        "filesystems": [_filesystem(each) for each in snapshot.filesystems],
+        "policies": _policies(plan),
+        "problems": _problems(snapshot.problems),
+    }
+
+
+def _cache(measured: MeasuredCache, filesystem: Filesystem | None) -> Document:
+    whole = figures.of_cache(measured)
+    return {
+        "ecosystem": measured.cache.ecosystem,
+        "owner": measured.cache.owner.name,
+        "path": measured.cache.path,
+        "source": measured.cache.source,
+        "filesystem": filesystem.mount if filesystem else None,
+        "size_bytes": whole.size,
+        "frees_bytes": whole.frees,
+        "entries": whole.entries,
+        "kinds": {
+            kind.value: {"entries": each.entries, "size_bytes": each.size, "frees_bytes": each.frees}
+            for kind, each in figures.by_kind(measured).items()
+        },
+    }
+
+
+def _filesystem(filesystem: Filesystem) -> Document:
+    return {
+        "mount": filesystem.mount,
+        "type": filesystem.type,
+        "total_bytes": filesystem.total,
+        "free_bytes": filesystem.free,
+        "inodes_total": filesystem.inodes_total,
+        "inodes_free": filesystem.inodes_free,
+    }
+
+
+def _policies(plan: Plan) -> list[Document]:
+    return [{"name": each.policy, "state": each.state.value, "reason": each.reason} for each in plan.standings]
+
+
+def _problems(problems: Iterable[Problem]) -> list[Document]:
+    return [{"path": each.path, "reason": each.reason} for each in problems]
+
+
+def plan(taken_at: Instant, decided: Plan, problems: Iterable[Problem]) -> Document:
+    """What is to be done, what stays, and what will be wanting."""
+    return {
+        **SCHEMA,
+        "taken_at": rfc3339(taken_at),
+        "actions": [_action(each) for each in decided.actions],
+        "skips": [{"path": each.path, "reason": each.reason} for each in decided.skips],
+        "shortfall_bytes": decided.shortfall,
+        "shortfalls": [
+            {"policy": each.policy, "place": each.place, "bytes": each.lacks, "inodes": each.lacks_inodes}
+            for each in decided.shortfalls
+        ],
+        "policies": _policies(decided),
+        "problems": _problems(problems),
+    }
+
+
+def _action(action: Action) -> Document:
+    common: dict[str, object] = {
+        "policy": action.policy,
+        "action": "purge" if isinstance(action, Purge) else "relocate",
+        "ecosystem": action.cache.ecosystem,
+        "owner": action.cache.owner.name,
+        "cache": action.cache.path,
+    }
+    figures_of = {"frees_bytes": action.frees, "reason": action.reason}
+    if isinstance(action, Purge):
+        return {**common, **figures_of, "entries": [_chosen(action.cache, each) for each in action.entries]}
+    return {**common, "to": action.to, **figures_of, "entries": []}
+
+
+def _chosen(cache: Cache, chosen: Chosen) -> Document:
+    """``frees_bytes`` of this entry alone; ``adds_bytes`` of it after those before it."""
+    return {**_entry(cache, chosen.entry), "adds_bytes": chosen.adds, "reason": chosen.reason}
+
+
+def _entry(cache: Cache, entry: Entry) -> dict[str, object]:
+    return {
+        "path": where(cache, entry.path),
+        "kind": entry.kind.value,
+        "name": entry.name,
+        "version": entry.version,
+        "size_bytes": entry.size,
+        "frees_bytes": entry.frees,
+        "last_used": rfc3339(entry.last_used),
+    }
+
+
+def done(record: CycleRecord) -> Document:
+    """A cycle: the plan's fields, and what came of it."""
+    return {
+        **plan(record.started_at, record.plan, record.problems),
+        "outcomes": [_outcome(each) for each in record.outcomes],
+        "freed_bytes": record.freed,
+        "filesystems": _before_and_after(record.before, record.after),
+        "cycle": record.id,
+    }
+
+
+def _outcome(outcome: Outcome) -> Document:
+    return {
+        "policy": outcome.policy,
+        "action": outcome.action,
+        "cache": outcome.cache.path,
+        "freed_bytes": outcome.freed,
+        "removed_entries": len(outcome.removed),
+        "failures": [
+            {"path": where(outcome.cache, each.path), "error": each.error, "busy": each.busy}
+            for each in outcome.failures
+        ],
+        "incomplete": outcome.incomplete,
+        "removed": [_removed(outcome.cache, each) for each in outcome.removed],
+    }
+
+
+def _removed(cache: Cache, gone: RemovedEntry) -> Document:
+    return {
+        "path": where(cache, gone.path),
+        "kind": gone.kind.value,
+        "name": gone.name,
+        "version": gone.version,
+        "freed_bytes": gone.freed,
+        "reason": gone.reason,
+    }
+
+
+def _before_and_after(before: Sequence[Filesystem], after: Sequence[Filesystem]) -> list[Document]:
+    later = {each.device: each.free for each in after}
+    return [
+        {
+            "mount": each.mount,
+            "free_before_bytes": each.free,
+            "free_after_bytes": later.get(each.device, each.free),
+        }
+        for each in before
+    ]
+
+
+def listing(found: Iterable[tuple[MeasuredCache, Entry]]) -> Document:
+    """Entries with the cache that they are in."""
+    return {**SCHEMA, "entries": [_listed(cache.cache, entry) for cache, entry in found]}
+
+
+def _listed(cache: Cache, entry: Entry) -> Document:
+    return {
+        "ecosystem": cache.ecosystem,
+        "owner": cache.owner.name,
+        "cache": cache.path,
+        **_entry(cache, entry),
+        "hold": entry.hold,
+    }
+
+
+def history(cycles: Iterable[PastCycle]) -> Document:
+    """The latest first."""
+    return {
+        **SCHEMA,
+        "cycles": [
+            {
+                "started_at": rfc3339(each.started_at),
+                "finished_at": rfc3339(each.finished_at),
+                "trigger": each.trigger,
+                "freed_bytes": each.freed,
+                "actions": each.actions,
+                "failures": each.failures,
+                "id": each.id,
+            }
+            for each in cycles
+        ],
+    }
+
+
+def gone(removal: PastRemoval) -> Document:
+    """An entry that went, when and why."""
+    return {
+        "path": removal.path,
+        "at": rfc3339(removal.at),
+        "policy": removal.policy,
+        "ecosystem": removal.ecosystem,
+        "owner": removal.owner,
+        "name": removal.name,
+        "version": removal.version,
+        "freed_bytes": removal.freed,
+        "reason": removal.reason,
+        "cycle": removal.cycle,
+    }
+
+
+def explained(
+    going: Sequence[tuple[MeasuredCache, Entry, str | None, Sequence[str]]], removals: Iterable[PastRemoval]
+) -> Document:
+    """What matches, each entry with the policy that takes it (``None``: it stays) and the reasons."""
+    return {
+        **SCHEMA,
+        "entries": [
+            {**_listed(cache.cache, entry), "goes_under": policy, "reasons": list(reasons)}
+            for cache, entry, policy, reasons in going
+        ],
+        "removals": [gone(each) for each in removals],
+    }

@@ -1,0 +1,105 @@
+"""What the verbs have in common: a look with its plan, and a cycle that is carried out."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cachewarden.cli.forgetful import Forgetful
+from cachewarden.cli.interruption import Interruption
+from cachewarden.cli.progress import Progress
+from cachewarden.cli.session import Session
+from cachewarden.model.caches import Filesystem, Look, Owner, Snapshot
+from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge
+from cachewarden.model.policies import ActionKind, ExtraCache, Policy, Settings
+from cachewarden.record import Recorder
+from cachewarden.service.workers import Hooks, Workers
+from cachewarden.system.journal import SystemdJournal
+from cachewarden.system.store import Store
+
+LOOKING = "Looking at the caches"
+_JOURNAL = "/run/systemd/journal/socket"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What there is, and what a cycle would do."""
+
+    settings: Settings
+    snapshot: Snapshot
+    plan: Plan
+    store: Store
+
+
+def look(session: Session, settings: Settings | None = None, workers: Workers | None = None) -> Seen:
+    """Looks and decides; nothing is written. ``settings``: those of the configuration unless given."""
+    program = session.program
+    settings = program.settings() if settings is None else settings
+    workers = workers or program.workers()
+    store = program.store(writable=False)
+    with Progress(shown=session.output.error_terminal, doing=LOOKING):
+        snapshot, plan = program.cycle(workers, store, Hooks()).plan(settings)
+    session.mention(store)
+    return Seen(settings, snapshot, plan, store)
+
+
+class _Careful:
+    """``Workers`` that note when the first removal begins: from then on a signal waits for the entry at hand."""
+
+    def __init__(self, workers: Workers, interruption: Interruption) -> None:
+        self._workers = workers
+        self._interruption = interruption
+
+    def owners(self) -> tuple[Owner, ...]:
+        return self._workers.owners()
+
+    def look(self, owner: Owner, extras: tuple[ExtraCache, ...], hooks: Hooks) -> Look:
+        return self._workers.look(owner, extras, hooks)
+
+    def purge(self, action: Purge, extras: tuple[ExtraCache, ...], hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
+        self._interruption.acting = True
+        return self._workers.purge(action, extras, hooks)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A cycle to be carried out. ``forgetful``: policies by hand neither recall nor leave what was in vain."""
+
+    settings: Settings
+    trigger: str
+    expected: int | None = None
+    forgetful: bool = False
+
+
+def carry_out(session: Session, order: Order, workers: Workers | None = None) -> tuple[CycleRecord, int]:
+    """Runs a cycle; returns its record and the exit status. BusyError when another one is at work."""
+    program = session.program
+    workers = workers or program.workers()  # forked before the lock is taken, which a child would keep
+    interruption = Interruption()
+    with program.one_cycle_at_a_time():
+        store = program.store(writable=True)
+        memory = Forgetful(store) if order.forgetful else store
+        bar = Progress(shown=session.output.error_terminal, doing=LOOKING, total=order.expected)
+        with interruption, bar:
+            hooks = Hooks(may_go_on=interruption.may_go_on, progress=bar.removed)
+            cycle = program.cycle(_Careful(workers, interruption), memory, hooks)
+            record = cycle.run(order.settings, order.trigger)
+        if os.path.exists(_JOURNAL):
+            Recorder(SystemdJournal(verbose=session.options.verbose)).cycle(record)
+    session.mention(store)
+    return record, 128 + interruption.signal if interruption.signal else exit_status(record, order.settings)
+
+
+def exit_status(record: CycleRecord, settings: Settings) -> int:
+    """1 when an action failed or a promise could not be kept. What was only busy is tried again, and no failure."""
+    failed = any(_failed(outcome, settings) for outcome in record.outcomes)
+    return 1 if failed or record.plan.shortfalls else 0
+
+
+def _failed(outcome: Outcome, settings: Settings) -> bool:
+    if outcome.action == "relocate" and _otherwise(outcome.policy, settings.policies) is ActionKind.PURGE:
+        return False  # what was to be done instead has an outcome of its own
+    return any(not failure.busy for failure in outcome.failures)
+
+
+def _otherwise(name: str, policies: Iterable[Policy]) -> ActionKind:
+    return next((policy.otherwise for policy in policies if policy.name == name), ActionKind.REPORT)
