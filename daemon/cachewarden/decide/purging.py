@@ -119,6 +119,11 @@ def _choose(draft: Draft, goal: Goal, found: Iterable[Candidate]) -> list[_Taken
         else:
             _put_back(draft, [one])
             draft.skip(where(cache, entry), _FREES_NOTHING)
+    return _settled(draft, goal, taken, hopes)
+
+
+def _settled(draft: Draft, goal: Goal, taken: list[_Taken], hopes: list[_Taken]) -> list[_Taken]:
+    """Without the hopes that came to nothing; where caches share inodes, in the order in which it will be done."""
     vain = {id(one) for one in hopes if not goal.advances(draft.ledger.part_of(one.cache, one.entry))}
     if not vain and not draft.ledger.caches_share:
         return taken

@@ -124,8 +124,9 @@ class Store(Protocol):
 class SqliteStore:
     """The ``Store`` on disk. Every failure turns it off: reads give nothing, writes do nothing, ``trouble`` tells."""
 
-    def __init__(self, folder: str, *, writable: bool) -> None:
+    def __init__(self, folder: str, *, writable: bool, kept_cycles: int = _KEPT_CYCLES) -> None:
         """Opens, or makes when ``writable``, ``FILE`` in ``folder``; never raises for a state that does not work."""
+        self._kept_cycles = kept_cycles
         self.trouble: str | None = None
         self._path = os.path.join(folder, FILE)
         self._writable = writable
@@ -228,7 +229,7 @@ class SqliteStore:
                 ("INSERT INTO removals VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", removals),
                 (
                     "DELETE FROM cycles WHERE id NOT IN (SELECT id FROM cycles ORDER BY started_at DESC LIMIT ?)",
-                    [(_KEPT_CYCLES,)],
+                    [(self._kept_cycles,)],
                 ),
                 ("DELETE FROM removals WHERE rowid <= (SELECT max(rowid) FROM removals) - ?", [(_KEPT_REMOVALS,)]),
             ]

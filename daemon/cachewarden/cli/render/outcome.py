@@ -1,0 +1,94 @@
+"""The screen of ``run`` and ``purge``: what was really done."""
+
+from collections.abc import Iterable, Iterator
+
+from cachewarden.cli.render import words
+from cachewarden.cli.render.blocks import Block, Cell, Column, Fit, Gap, Grid, Heading, Line, Tone
+from cachewarden.cli.render.plan import shortfalls, skips
+from cachewarden.cli.render.status import policies, problems
+from cachewarden.cli.render.words import View
+from cachewarden.model.plans import CycleRecord, Failure, Outcome
+from cachewarden.model.units import human_bytes
+
+_MOST_FAILURES = 10
+
+
+def outcome(record: CycleRecord, view: View) -> list[Block]:
+    """What went and what did not, the disks before and after, and what is still wanting."""
+    blocks: list[Block] = []
+    removed = [each for each in record.outcomes if each.removed]
+    if removed:
+        blocks += [Heading("Removed"), _removed(removed, view)]
+        blocks += _disks(record)
+    elif not record.outcomes:
+        blocks.append(Line("Nothing to do: no policy takes anything now.", Tone.STRONG))
+        blocks += [Heading("Policies"), *policies(record.plan.standings)]
+    if view.verbose:
+        blocks += _every_entry(removed, view)
+        blocks += skips(record.plan.skips, view)
+    blocks += _failures(record.outcomes, view)
+    blocks += shortfalls(record.plan.shortfalls, "are")
+    blocks += problems(record.problems, view)
+    if record.outcomes:
+        blocks += [Gap(), *_closing(record)]
+    return blocks
+
+
+def _removed(outcomes: Iterable[Outcome], view: View) -> Grid:
+    columns = (
+        Column("ECOSYSTEM"), Column("OWNER"), Column("ENTRIES", right=True), Column("FREED", right=True),
+        Column("POLICY"), Column("CACHE", fit=Fit.CUT),
+    )  # fmt: skip
+    return Grid(columns, tuple(_row(each, view) for each in outcomes))
+
+
+def _row(each: Outcome, view: View) -> tuple[Cell | str, ...]:
+    where = each.cache
+    freed = Cell(human_bytes(each.freed), Tone.GOOD)
+    return where.ecosystem, where.owner.name, f"{len(each.removed):,}", freed, each.policy, view.path(where.path)
+
+
+def _every_entry(outcomes: Iterable[Outcome], view: View) -> Iterator[Block]:
+    for each in outcomes:
+        yield Heading(f"{each.policy}: {view.path(each.cache.path)}")
+        columns = (Column("FREED", right=True), Column("ENTRY", fit=Fit.CUT), Column("WHY", fit=Fit.WRAP))
+        rows = [(words.frees(gone.freed), words.label(gone.name, gone.version, gone.path), gone.reason)
+                for gone in each.removed]  # fmt: skip
+        yield Grid(columns, tuple(rows), indent=4)
+
+
+def _disks(record: CycleRecord) -> Iterator[Block]:
+    later = {each.device: each for each in record.after}
+    rows = []
+    for before in record.before:
+        after = later.get(before.device, before)
+        free = f"{human_bytes(after.free)} ({words.share(after.free, after.total)})"
+        rows.append((human_bytes(before.free), free, before.mount))
+    columns = (Column("FREE BEFORE", right=True), Column("FREE NOW", right=True), Column("MOUNT", fit=Fit.CUT))
+    yield Heading("Disks")
+    yield Grid(columns, tuple(rows))
+
+
+def _failures(outcomes: Iterable[Outcome], view: View) -> Iterator[Block]:
+    failed = [(outcome, failure) for outcome in outcomes for failure in outcome.failures]
+    if not failed:
+        return
+    yield Heading("Not removed")
+    shown = failed if view.verbose else failed[:_MOST_FAILURES]
+    for each, failure in shown:
+        yield Line(_failure(each, failure, view), Tone.WARN if failure.busy else Tone.BAD, 2)
+    if more := len(failed) - len(shown):
+        yield Line(f"and {more:,} more; --verbose shows all", Tone.DIM, 2)
+
+
+def _failure(each: Outcome, failure: Failure, view: View) -> str:
+    later = " (busy: tried again in the next cycle)" if failure.busy else ""
+    return f"{view.path(words.where(each.cache, failure.path))}: {failure.error}{later}"
+
+
+def _closing(record: CycleRecord) -> Iterator[Block]:
+    number = sum(len(each.removed) for each in record.outcomes)
+    stopped = "Stopped before the end: " if any(each.incomplete for each in record.outcomes) else ""
+    yield Line(f"{stopped}{human_bytes(record.freed)} freed, {words.entries(number)} removed.", Tone.STRONG)
+    if number:
+        yield Line("`cachewarden explain NAME` tells why something went, `cachewarden history` what went before.", Tone.DIM)

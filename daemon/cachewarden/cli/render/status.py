@@ -1,0 +1,110 @@
+"""The screen of ``status``."""
+
+from collections.abc import Iterable, Iterator
+
+from cachewarden.cli import figures
+from cachewarden.cli.render import words
+from cachewarden.cli.render.blocks import Block, Cell, Column, Fit, Grid, Heading, Line, Tone
+from cachewarden.cli.render.words import View
+from cachewarden.model.caches import Filesystem, MeasuredCache, Problem, Snapshot
+from cachewarden.model.plans import Plan, Standing, State
+from cachewarden.model.units import human_bytes
+
+_SCARCE = 10
+"""Percent free below which a disk is shown in red."""
+
+
+def status(snapshot: Snapshot, plan: Plan, view: View) -> list[Block]:
+    """Caches, disks, policies, problems, and what to do next."""
+    blocks: list[Block] = [Heading("Caches")]
+    if snapshot.caches:
+        blocks.append(_caches(snapshot.caches, view))
+    else:
+        blocks.append(Line("none found: neither pip nor conda has left anything here", Tone.DIM, 2))
+    if snapshot.caches and view.verbose:
+        blocks += [Heading("Kinds"), _kinds(snapshot.caches, view)]
+    if snapshot.filesystems:
+        blocks += [Heading("Disks"), _filesystems(snapshot.filesystems)]
+    blocks += [Heading("Policies"), *policies(plan.standings)]
+    blocks += problems(snapshot.problems, view)
+    return [*blocks, *_hints(snapshot, plan)]
+
+
+def _caches(caches: Iterable[MeasuredCache], view: View) -> Grid:
+    columns = (
+        Column("ECOSYSTEM"), Column("OWNER"), Column("SIZE", right=True), Column("CAN FREE", right=True),
+        Column("ENTRIES", right=True), Column("CACHE", fit=Fit.CUT), *([Column("FOUND BY")] if view.verbose else []),
+    )  # fmt: skip
+    return Grid(columns, tuple(_cache(cache, view) for cache in caches))
+
+
+def _cache(cache: MeasuredCache, view: View) -> tuple[Cell | str, ...]:
+    whole, where = figures.of_cache(cache), cache.cache
+    row: list[Cell | str] = [
+        where.ecosystem, where.owner.name, human_bytes(whole.size), words.frees(whole.frees),
+        f"{whole.entries:,}", view.path(where.path),
+    ]  # fmt: skip
+    return (*row, Cell(where.source, Tone.DIM)) if view.verbose else tuple(row)
+
+
+def _kinds(caches: Iterable[MeasuredCache], view: View) -> Grid:
+    columns = (
+        Column("KIND"), Column("SIZE", right=True), Column("CAN FREE", right=True), Column("ENTRIES", right=True),
+        Column("CACHE", fit=Fit.CUT),
+    )  # fmt: skip
+    rows = [
+        (kind.value, human_bytes(each.size), words.frees(each.frees), f"{each.entries:,}", view.path(cache.cache.path))
+        for cache in caches
+        for kind, each in figures.by_kind(cache).items()
+    ]
+    return Grid(columns, tuple(rows))
+
+
+def _filesystems(filesystems: Iterable[Filesystem]) -> Grid:
+    columns = (
+        Column("SIZE", right=True), Column("FREE", right=True), Column("", right=True),
+        Column("INODES FREE", right=True), Column("TYPE"), Column("MOUNT", fit=Fit.CUT),
+    )  # fmt: skip
+    return Grid(columns, tuple(_filesystem(each) for each in filesystems))
+
+
+def _filesystem(each: Filesystem) -> tuple[Cell | str, ...]:
+    scarce = each.total and 100 * each.free < _SCARCE * each.total
+    return (
+        human_bytes(each.total),
+        Cell(human_bytes(each.free), Tone.BAD if scarce else Tone.PLAIN),
+        Cell(words.share(each.free, each.total), Tone.BAD if scarce else Tone.PLAIN),
+        words.share(each.inodes_free, each.inodes_total) if each.inodes_total else Cell("on demand", Tone.DIM),
+        Cell(each.type, Tone.DIM),
+        f"{each.mount} (read-only)" if each.read_only else each.mount,
+    )
+
+
+def policies(standings: Iterable[Standing]) -> Iterator[Block]:
+    """How each policy stands."""
+    rows = [(each.policy, Cell(each.state.value, words.TONES[each.state]), each.reason) for each in standings]
+    if rows:
+        yield Grid((Column("POLICY"), Column("STATE"), Column("WHY", fit=Fit.WRAP)), tuple(rows))
+    else:
+        yield Line("none: nothing is ever removed by itself", Tone.DIM, 2)
+
+
+def problems(found: Iterable[Problem], view: View) -> Iterator[Block]:
+    """What keeps the picture from being whole."""
+    found = list(found)
+    if found:
+        yield Heading("Problems")
+        for each in found:
+            yield Line(f"{view.path(each.path)}: {each.reason}", Tone.WARN, 2)
+
+
+def _hints(snapshot: Snapshot, plan: Plan) -> Iterator[Block]:
+    if not snapshot.caches:
+        return
+    yield Heading("")
+    if any(each.state is State.TRIGGERED for each in plan.standings):
+        yield Line("`cachewarden plan` shows what a cycle would remove now, `cachewarden run` does it.", Tone.DIM)
+    else:
+        yield Line(
+            "No policy wants to act. `cachewarden list` shows the entries, `cachewarden purge` removes by hand.", Tone.DIM
+        )

@@ -1,0 +1,109 @@
+"""The state on disk: what is saved is there again, and no damage to it stops the program."""
+
+import os
+import sqlite3
+from pathlib import Path
+
+import makers
+import pytest
+from cachewarden.model.caches import Kind
+from cachewarden.model.errors import BusyError
+from cachewarden.model.plans import CycleRecord, Outcome, Plan, RemovedEntry
+from cachewarden.model.units import Bytes, Instant
+from cachewarden.system.store import FILE, VERSION, Lock, Memory, Sighting, SqliteStore
+
+CACHE = makers.cache(makers.entry("d")).cache
+
+
+def removed(path: str = "http/d") -> RemovedEntry:
+    return RemovedEntry(path, Kind.DOWNLOAD, "numpy", "1.26.4", Bytes(4096), "download, last used 50d ago")
+
+
+def cycle(identity: str = "c1", at: int = 5, path: str = "http/d") -> CycleRecord:
+    outcome = Outcome("cap-pip", "purge", CACHE, (removed(path),), Bytes(4096))
+    return CycleRecord(identity, "interval", Instant(at), Instant(at + 1), Plan(), (outcome,))
+
+
+def test_a_cycle_and_its_removals_are_there_after_a_restart(tmp_path: Path) -> None:
+    SqliteStore(str(tmp_path), writable=True).save_cycle(cycle())
+    again = SqliteStore(str(tmp_path), writable=False)
+    (past,) = again.cycles(10)
+    assert (past.id, past.trigger, past.freed, past.actions, past.failures) == ("c1", "interval", 4096, 1, 0)
+    for word in ("numpy", "http/d", f"{CACHE.path}/http/d"):
+        (gone,) = again.removals(word, 10)
+        assert (gone.policy, gone.version, gone.freed, gone.cycle) == ("cap-pip", "1.26.4", 4096, "c1")
+
+
+def test_names_that_are_no_text_are_kept_escaped(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path), writable=True)
+    store.save_cycle(cycle(path="http/\udcff"))
+    store.save_sightings("/c", {"\udcff": Sighting(Instant(1), Instant(2))}, ())
+    assert (store.trouble, len(store.removals("http/\\udcff", 1))) == (None, 1)
+
+
+def test_memories_and_sightings_are_replaced_and_forgotten(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path), writable=True)
+    store.save_memories({"a": Memory(Instant(1), "x"), "b": Memory()})
+    store.save_memories({"a": Memory(Instant(2), None)})
+    store.save_sightings("/c", {"p": Sighting(Instant(1), Instant(2)), "q": Sighting(Instant(1), Instant(1))}, ())
+    store.save_sightings("/c", {"p": Sighting(Instant(1), Instant(9))}, ["q"])
+    again = SqliteStore(str(tmp_path), writable=False)
+    assert again.memories() == {"a": Memory(Instant(2), None), "b": Memory()}
+    assert again.sightings("/c") == {"p": Sighting(Instant(1), Instant(9))}
+
+
+def test_reading_a_state_that_is_not_there_makes_nothing(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path / "none"), writable=False)
+    assert (store.cycles(5), store.trouble, os.path.exists(tmp_path / "none")) == ([], None, False)
+
+
+@pytest.mark.parametrize("content", [b"this is no database" * 100, b"SQLite format 3\0" + b"\xff" * 4096], ids=["text", "torn"])
+def test_a_damaged_state_is_said_and_worked_without(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    store = SqliteStore(str(tmp_path), writable=True)
+    store.save_cycle(cycle())
+    assert store.cycles(5) == []
+    assert store.trouble is not None
+    assert str(tmp_path / FILE) in store.trouble
+    assert (tmp_path / FILE).read_bytes() == content
+
+
+def test_a_state_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / FILE) as database:
+        database.execute(f"PRAGMA user_version={VERSION + 1}")
+    database.close()
+    store = SqliteStore(str(tmp_path), writable=True)
+    assert store.trouble is not None
+    assert f"it is of version {VERSION + 1}, this program knows {VERSION}" in store.trouble
+
+
+def test_a_file_where_the_state_folder_should_be_is_said_and_worked_without(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    store = SqliteStore(str(tmp_path / "state"), writable=True)
+    store.save_memories({"a": Memory()})
+    assert (store.trouble is not None, store.memories()) == (True, {})
+
+
+def test_old_cycles_are_forgotten_beyond_a_bound(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path), writable=True, kept_cycles=3)
+    for number in range(6):
+        store.save_cycle(cycle(f"c{number}", at=number))
+    assert [past.id for past in store.cycles(10)] == ["c5", "c4", "c3"]
+
+
+def test_a_reader_writes_nothing_beside_the_state(tmp_path: Path) -> None:
+    SqliteStore(str(tmp_path), writable=True).save_cycle(cycle())
+    before = sorted(os.listdir(tmp_path))
+    SqliteStore(str(tmp_path), writable=False).cycles(5)
+    assert sorted(os.listdir(tmp_path)) == before == [FILE]
+
+
+def test_a_lock_is_had_by_one_at_a_time_and_never_waited_for(tmp_path: Path) -> None:
+    first, second = Lock(str(tmp_path)), Lock(str(tmp_path))
+    first.take("another cycle")
+    with pytest.raises(BusyError, match="another cycle is at work on the same state; try again later"):
+        second.take("another cycle")
+    first.release()
+    second.take("another cycle")
+    first.close()
+    second.close()

@@ -1,0 +1,68 @@
+"""Many owners' looks become one snapshot."""
+
+from dataclasses import replace
+
+import makers
+from cachewarden.model.caches import Kind, Look, Problem
+from cachewarden.model.plans import Failure, Outcome, RemovedEntry
+from cachewarden.model.policies import ExtraCache, Settings
+from cachewarden.model.units import Bytes
+from cachewarden.service.assemble import assemble, without
+
+ROOT = makers.owner("root", uid=0)
+PACKAGE = makers.entry("numpy-1.0-0", kind=Kind.PACKAGE)
+SHARED = makers.cache(PACKAGE, path="/opt/miniforge3/pkgs", ecosystem="conda", of=ROOT)
+OWN = makers.cache(PACKAGE, path="/home/ann/.conda/pkgs", ecosystem="conda")
+
+
+def holds(*looks: Look) -> list[str | None]:
+    snapshot = assemble(looks, (), Settings(), makers.NOW)
+    return [entry.hold for cache in snapshot.caches for entry in cache.entries]
+
+
+def test_a_package_of_a_shared_cache_is_kept_for_another_users_environment() -> None:
+    assert holds(Look((SHARED,)), Look(references=("numpy-1.0-0",))) == [
+        "in use by an environment of another user (recorded in its conda-meta)"
+    ]
+
+
+def test_another_users_environments_say_nothing_about_a_private_cache() -> None:
+    assert holds(Look((OWN,)), Look(references=("numpy-1.0-0",))) == [None]
+
+
+def test_other_packages_of_a_shared_cache_are_free() -> None:
+    assert holds(Look((SHARED,)), Look(references=("scipy-1.0-0",))) == [None]
+
+
+def test_a_hold_that_was_there_is_not_replaced() -> None:
+    held = replace(SHARED, entries=(replace(PACKAGE, hold="conda is running"),))
+    assert holds(Look((held,)), Look(references=("numpy-1.0-0",))) == ["conda is running"]
+
+
+def test_a_cache_seen_by_two_is_counted_once_and_refusals_of_it_are_no_problem() -> None:
+    refused = Problem(SHARED.cache.path, "refused as a cache: it belongs to root, not to ann")
+    snapshot = assemble([Look((SHARED,)), Look((SHARED,), problems=(refused,))], (), Settings(), makers.NOW)
+    assert (len(snapshot.caches), snapshot.problems) == (1, ())
+
+
+def test_a_cache_that_nobody_served_has_is_a_problem() -> None:
+    snapshot = assemble([], (), Settings(caches=(ExtraCache("conda", "/data/pkgs"),)), makers.NOW)
+    assert [problem.path for problem in snapshot.problems] == ["/data/pkgs"]
+
+
+def test_the_same_problem_of_two_owners_is_told_once() -> None:
+    problem = Problem("/etc/pip.conf", "cannot be read")
+    snapshot = assemble([Look(problems=(problem,))] * 2, (problem,), Settings(), makers.NOW)
+    assert snapshot.problems == (problem,)
+
+
+def test_after_a_purge_what_went_is_gone_what_failed_is_held_and_the_disk_is_as_it_is() -> None:
+    cache = makers.cache(makers.entry("a"), makers.entry("b"), makers.entry("c"))
+    seen = makers.snapshot(cache, free=0)
+    tried = makers.plan(seen, makers.policy(to_free=2 * makers.MIB))
+    gone = RemovedEntry("a", Kind.DOWNLOAD, None, None, Bytes(makers.MIB), "x")
+    outcome = Outcome("keep-free", "purge", cache.cache, (gone,), Bytes(makers.MIB), (Failure("b", "stuck"),))
+    latest = makers.filesystem(free=makers.MIB)
+    after = without(seen, makers.purges(tried), [outcome], {1: latest})
+    assert [(entry.path, entry.hold) for entry in after.caches[0].entries] == [("b", "stuck"), ("c", None)]
+    assert (after.caches[0].size, after.filesystems) == (2 * makers.MIB, (latest,))

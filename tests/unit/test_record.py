@@ -1,0 +1,83 @@
+"""What the journal is told."""
+
+from dataclasses import replace
+
+import makers
+from cachewarden.model.caches import Kind, Problem
+from cachewarden.model.plans import CycleRecord, Failure, Outcome, Plan, RemovedEntry, Shortfall, Standing, State
+from cachewarden.model.units import Bytes, Inodes
+from cachewarden.record import DEBUG, ERROR, INFO, WARNING, Event, Recorder
+from fakes import FakeJournal
+
+CACHE = makers.cache(makers.entry("d")).cache
+GONE = RemovedEntry("d", Kind.DOWNLOAD, "numpy", "1.26.4", Bytes(makers.MIB), "download, last used 50d ago")
+OUTCOME = Outcome("cap-pip", "purge", CACHE, (GONE,), Bytes(makers.MIB))
+SHORT = Plan(shortfalls=(Shortfall("keep-free", "/home", Bytes(5 * makers.MIB), Inodes(0)),))
+
+
+def record(*outcomes: Outcome, plan: Plan | None = None, problems: tuple[Problem, ...] = ()) -> CycleRecord:
+    return CycleRecord("c1", "interval", makers.NOW, makers.NOW, plan or Plan(), outcomes, problems=problems)
+
+
+def told(*records: CycleRecord) -> list[tuple[int, str]]:
+    journal = FakeJournal()
+    recorder = Recorder(journal)
+    for each in records:
+        recorder.cycle(each)
+    return [(priority, message) for priority, message, _ in journal.told if priority < DEBUG]
+
+
+def test_a_removal_is_told_with_its_packages_and_all_its_fields() -> None:
+    journal = FakeJournal()
+    Recorder(journal).cycle(record(OUTCOME))
+    priority, message, fields = journal.told[0]
+    assert (priority, message) == (
+        INFO, "cap-pip: removed 1 entries of /home/ann/.cache/pip, 1 MiB freed: numpy 1.26.4",
+    )  # fmt: skip
+    assert fields == {
+        "MESSAGE_ID": Event.REMOVED.value, "CACHEWARDEN_POLICY": "cap-pip", "CACHEWARDEN_CACHE": CACHE.path,
+        "CACHEWARDEN_ECOSYSTEM": "pip", "CACHEWARDEN_OWNER": "ann", "CACHEWARDEN_CYCLE": "c1",
+        "CACHEWARDEN_FREED_BYTES": makers.MIB, "CACHEWARDEN_REASON": "",
+    }  # fmt: skip
+
+
+def test_a_cycle_that_did_something_ends_with_one_line() -> None:
+    assert told(record(OUTCOME))[-1] == (INFO, "cycle (interval): 1 MiB freed, 1 entries removed")
+
+
+def test_a_cycle_that_did_nothing_is_silent() -> None:
+    assert told(record()) == []
+
+
+def test_a_shortfall_is_an_error_once_and_again_after_it_was_mended() -> None:
+    text = (ERROR, "keep-free: 5 MiB wanting at /home, and nothing more may be removed")
+    worse = Plan(shortfalls=(replace(SHORT.shortfalls[0], lacks=Bytes(9 * makers.MIB)),))
+    assert told(record(plan=SHORT), record(plan=worse)) == [text]
+    assert told(record(plan=SHORT), record(), record(plan=SHORT)) == [text, text]
+
+
+def test_a_problem_is_a_warning_until_it_changes() -> None:
+    one, other = Problem("/x", "unreadable"), Problem("/x", "a link")
+    assert told(record(problems=(one,)), record(problems=(one,)), record(problems=(other,))) == [
+        (WARNING, "/x: unreadable"), (WARNING, "/x: a link"),
+    ]  # fmt: skip
+
+
+def test_what_is_busy_is_no_warning() -> None:
+    busy = Outcome("p", "purge", CACHE, failures=(Failure("d", "pip is running (process 8)", busy=True),))
+    assert told(record(busy))[0] == (INFO, "p: d was not removed: pip is running (process 8)")
+
+
+def test_many_failures_are_told_in_part_and_counted() -> None:
+    failures = tuple(Failure(f"d{number}", "stuck") for number in range(25))
+    messages = told(record(Outcome("p", "purge", CACHE, failures=failures)))
+    assert (len(messages), messages[20][1]) == (22, "p: 5 more were not removed")
+
+
+def test_a_reporting_policy_is_told_once() -> None:
+    plan = Plan(standings=(Standing("watch-only", State.TRIGGERED, "90 free inodes of /, acts below 5%"),))
+    assert told(record(plan=plan), record(plan=plan)) == [(INFO, "watch-only: 90 free inodes of /, acts below 5%")]
+
+
+def test_every_event_has_its_own_identity() -> None:
+    assert len({event.value for event in Event}) == len(list(Event)) == len(Event.__members__)
