@@ -220,4 +220,3 @@ def _prune(chain: list[WritableFolder], names: list[str], count: int, removal: R
     for level in range(len(names) - 1, max(len(names) - 1 - count, -1), -1):
         if not remove_empty(chain[level], names[level], removal):
             return
-

@@ -4,8 +4,9 @@ import os
 import sqlite3
 from pathlib import Path
 
-import makers
 import pytest
+
+import makers
 from cachewarden.model.caches import Kind
 from cachewarden.model.errors import BusyError
 from cachewarden.model.plans import CycleRecord, Outcome, Plan, RemovedEntry
@@ -57,7 +58,9 @@ def test_reading_a_state_that_is_not_there_makes_nothing(tmp_path: Path) -> None
     assert (store.cycles(5), store.trouble, os.path.exists(tmp_path / "none")) == ([], None, False)
 
 
-@pytest.mark.parametrize("content", [b"this is no database" * 100, b"SQLite format 3\0" + b"\xff" * 4096], ids=["text", "torn"])
+@pytest.mark.parametrize(
+    "content", [b"this is no database" * 100, b"SQLite format 3\0" + b"\xff" * 4096], ids=["text", "torn"]
+)
 def test_a_damaged_state_is_said_and_worked_without(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)
     store = SqliteStore(str(tmp_path), writable=True)

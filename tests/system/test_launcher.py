@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+
 from cachewarden.model.caches import Owner
 from cachewarden.model.errors import WorkerError
 from cachewarden.service.wire import Channel
@@ -154,29 +155,51 @@ def babble(owner: Owner, stream: socket.socket) -> None:
 
 
 def test_a_worker_that_does_not_come_to_an_end_is_cut_off() -> None:
-    with launched(babble, ANN) as workers:
-        with pytest.raises(WorkerError, match="it does not come to an end"):
-            workers.look(ANN, (), Hooks())
+    with launched(babble, ANN) as workers, pytest.raises(WorkerError, match="it does not come to an end"):
+        workers.look(ANN, (), Hooks())
 
 
 def lie(owner: Owner, stream: socket.socket) -> None:
     channel = Channel(stream)
     cache = ["pip", "/home/x/.cache/pip", [0, 0, "root", "/root"], "default"]
     channel.send("cache", [cache, 1, 4096, []])
-    entry = ["../../etc/passwd", "download", None, None, 1, 1, 1, 1, None, [1, 1, 1], 1, None, [], False, 0, False, []]
+    entry = [
+        "../../etc/passwd",
+        "download",
+        None,
+        None,
+        1,
+        1,
+        1,
+        1,
+        None,
+        [1, 1, 1],
+        1,
+        None,
+        [],
+        False,
+        0,
+        False,
+        [],
+    ]
     channel.send("entries", [entry])
     channel.send("seen")
 
 
 def test_a_worker_that_names_an_entry_outside_of_its_cache_is_not_believed() -> None:
-    with launched(lie, ANN) as workers:
-        with pytest.raises(WorkerError, match="an entry outside of its cache"):
-            workers.look(ANN, (), Hooks())
+    with launched(lie, ANN) as workers, pytest.raises(WorkerError, match="an entry outside of its cache"):
+        workers.look(ANN, (), Hooks())
 
 
 def test_nonsense_on_its_socket_does_not_disturb_the_launcher() -> None:
     with launched(tell_about_yourself, ANN) as workers:
-        for nonsense in (b"{", b"[]", b'{"op":"start"}', b'{"op":"kill","number":"x"}', json.dumps({"op": 7}).encode()):
+        for nonsense in (
+            b"{",
+            b"[]",
+            b'{"op":"start"}',
+            b'{"op":"kill","number":"x"}',
+            json.dumps({"op": 7}).encode(),
+        ):
             workers.launcher.send(nonsense)
         assert [owner.name for owner in workers.owners()] == ["cw-ann"]
 

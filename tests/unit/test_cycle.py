@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-import makers
 import pytest
+
+import makers
 from cachewarden.model.caches import Filesystem, Kind, Look, MeasuredCache, Owner, Problem
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.plans import CycleRecord, Failure, Outcome, Purge, RemovedEntry, State
@@ -23,7 +24,9 @@ FREE = Policy("keep-free", ActionKind.PURGE, free_space=BELOW_TEN)
 class FakeWorkers:
     """One filesystem whose first freed bytes may vanish into root's reserve, and removals that may fail."""
 
-    def __init__(self, looks: dict[str, Look], *, reserve: int = 0, stuck: Iterable[str] = (), busy: bool = False) -> None:
+    def __init__(
+        self, looks: dict[str, Look], *, reserve: int = 0, stuck: Iterable[str] = (), busy: bool = False
+    ) -> None:
         self.looks = looks
         self.reserve = reserve
         self.stuck = set(stuck)
@@ -74,7 +77,9 @@ def downloads(count: int, *, size: int = MIB) -> MeasuredCache:
     return makers.cache(*(makers.entry(f"d{number:03}", frees=size) for number in range(count)))
 
 
-def run(workers: FakeWorkers, *policies: Policy, store: FakeStore | None = None, trigger: str = "interval") -> CycleRecord:
+def run(
+    workers: FakeWorkers, *policies: Policy, store: FakeStore | None = None, trigger: str = "interval"
+) -> CycleRecord:
     cycle = Cycle(workers, FakeClock(makers.NOW), Remembering(store or FakeStore()), Hooks())
     return cycle.run(Settings(policies=policies), trigger)
 

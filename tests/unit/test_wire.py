@@ -6,12 +6,13 @@ import struct
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from cachewarden.model.caches import Entry, Identity, Kind, Share
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.units import Bytes, Inodes, Instant
 from cachewarden.service.wire import MESSAGE_LIMIT, Channel, decoder, encoder
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 ENTRY = Entry(
     path="http-v2/a/b\udcff\n",

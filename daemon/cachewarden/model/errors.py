@@ -1,11 +1,11 @@
 """Every error of ours.
 
-    CachewardenError
-    ├── ConfigError      the configuration is wrong; all problems at once      exit 78
-    ├── UsageError       the command line is wrong                             exit 2
-    ├── BusyError        another cycle or instance is at work                  exit 75
-    ├── RefusedError     a path that must not be treated as a cache
-    └── WorkerError      a worker died, lied, or took too long: one owner's cycle
+CachewardenError
+├── ConfigError      the configuration is wrong; all problems at once      exit 78
+├── UsageError       the command line is wrong                             exit 2
+├── BusyError        another cycle or instance is at work                  exit 75
+├── RefusedError     a path that must not be treated as a cache
+└── WorkerError      a worker died, lied, or took too long: one owner's cycle
 """
 
 

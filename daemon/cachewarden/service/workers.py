@@ -73,9 +73,7 @@ class LocalWorkers:
     def purge(self, action: Purge, extras: tuple[ExtraCache, ...], hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
         """In this process."""
         request = PurgeRequest(action, extras)
-        reply = worker.purge(
-            self._owner, self._environ, request, may_go_on=hooks.may_go_on, progress=hooks.progress
-        )
+        reply = worker.purge(self._owner, self._environ, request, may_go_on=hooks.may_go_on, progress=hooks.progress)
         return reply.outcome, reply.filesystem
 
 

@@ -33,7 +33,7 @@ class RealFiles:
         """Sorted names of a folder; empty when it cannot be listed."""
         try:
             return sorted(os.listdir(path))
-        except OSError:
+        except (OSError, ValueError):
             return []
 
     def stat(self, path: str) -> os.stat_result | None:
