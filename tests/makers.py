@@ -69,7 +69,7 @@ def entry(
         frees_inodes=Inodes(inodes),
         modified=ago(written),
         last_used=None if used is None else ago(used),
-        identity=Identity(1, sum(path.encode()) if inode is None else inode, ago(written)),
+        identity=Identity(1, sum(map(ord, path)) if inode is None else inode, ago(written)),
         rank=RANKS[kind] if rank is None else rank,
         hold=hold,
         leftover=leftover,

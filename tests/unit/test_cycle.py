@@ -10,7 +10,7 @@ from cachewarden.model.caches import Filesystem, Kind, Look, MeasuredCache, Owne
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.plans import CycleRecord, Failure, Outcome, Purge, RemovedEntry, State
 from cachewarden.model.policies import ActionKind, Amount, ExtraCache, Marks, Policy, Settings
-from cachewarden.model.units import Bytes, Instant
+from cachewarden.model.units import Bytes, Instant, Seconds
 from cachewarden.service.cycle import NOT_AVAILABLE, Cycle
 from cachewarden.service.remembering import Remembering
 from cachewarden.service.workers import Hooks
@@ -187,7 +187,7 @@ def test_use_that_was_seen_earlier_counts_where_the_disk_has_forgotten_it() -> N
     store = FakeStore()
     used = makers.cache(makers.entry("d", used=0))
     forgot = makers.cache(makers.entry("d", used=90 * makers.DAY))
-    policy = Policy("old", ActionKind.PURGE, unused_for=makers.Seconds(30 * makers.DAY))
+    policy = Policy("old", ActionKind.PURGE, unused_for=Seconds(30 * makers.DAY))
     run(FakeWorkers(world(used, free=900 * MIB)), policy, store=store)
     assert run(FakeWorkers(world(forgot, free=900 * MIB)), policy, store=store).outcomes == ()
     assert run(FakeWorkers(world(forgot, free=900 * MIB)), policy, store=FakeStore()).freed == MIB

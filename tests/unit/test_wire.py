@@ -63,7 +63,8 @@ def test_a_field_of_the_wrong_type_or_size_is_refused(place: int, lie: object) -
 def test_missing_and_additional_fields_are_refused() -> None:
     told = over_the_wire(encoder(Entry)(ENTRY))
     assert isinstance(told, list)
-    for other in (told[:-1], [*told, 1], {}, None, "entry"):
+    others: tuple[object, ...] = (told[:-1], [*told, 1], {}, None, "entry")
+    for other in others:
         with pytest.raises(WorkerError):
             decoder(Entry)(other)
 

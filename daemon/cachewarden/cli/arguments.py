@@ -13,11 +13,16 @@ from cachewarden.cli.verbs import VERBS
 from cachewarden.model.errors import UsageError
 
 _DESCRIPTION = """\
-Keeps pip and conda caches from filling the disk: it finds them, measures them, and removes by policy what costs
-least to get back. Start with `cachewarden status` and `cachewarden plan`: neither changes anything."""
+Keeps pip and conda caches from filling the disk: finds them, measures them, and
+removes by policy what costs least to get back. Start with `cachewarden status`
+and `cachewarden plan`: neither changes anything."""
 _EXIT = """\
 exit status:
-  0 done; 1 an action failed or a promise could not be kept; 2 wrong usage; 75 busy, try later; 78 bad configuration"""
+  0   done
+  1   an action failed, or a promise could not be kept
+  2   wrong usage
+  75  busy, try later
+  78  bad configuration"""
 
 
 class Verb(Protocol):
@@ -30,12 +35,12 @@ class Verb(Protocol):
 class Parser(argparse.ArgumentParser):
     """Never guesses an abbreviation, knows its options for hints, and says where to read more."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - argparse's own
         """As ``argparse``."""
         self.words: list[str] = []
         super().__init__(**options, allow_abbrev=False)
 
-    def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
+    def add_argument(self, *names: Any, **options: Any) -> argparse.Action:  # noqa: ANN401 - argparse's own
         """Remembers the options."""
         self.words += [name for name in names if name.startswith("--")]
         return super().add_argument(*names, **options)
@@ -113,5 +118,5 @@ def _global_parser() -> Parser:
         parser.words.append(option)
     parser.add_argument("--json", action="store_true", help="JSON on standard output, on every verb that reports")
     parser.add_argument("--verbose", action="store_true", help="more detail: every entry, every reason")
-    parser.add_argument("--version", action="version", version=f"cachewarden {__version__}")
+    parser.add_argument("--version", action="version", version=f"cachewarden {__version__}", help="show it")
     return parser

@@ -28,11 +28,13 @@ def by_kind(cache: MeasuredCache) -> Mapping[Kind, Figures]:
     found: defaultdict[Kind, list[Entry]] = defaultdict(list)
     for entry in cache.entries:
         found[entry.kind].append(entry)
-    return {
-        kind: Figures(len(found[kind]), size_of(found[kind]), freed_by(cache, found[kind]))
-        for kind in Kind
-        if kind in found
-    }
+    return {kind: _of_entries(cache, found[kind]) for kind in Kind if kind in found}
+
+
+def _of_entries(cache: MeasuredCache, entries: list[Entry]) -> Figures:
+    """The folders that go with the last entry in them are freed with it, so they count."""
+    frees = freed_by(cache, entries)
+    return Figures(len(entries), max(size_of(entries), frees), frees)
 
 
 def freed_by(cache: MeasuredCache, entries: Iterable[Entry]) -> Bytes:

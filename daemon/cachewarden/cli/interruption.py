@@ -5,7 +5,7 @@ from types import FrameType, TracebackType
 from typing import Self
 
 
-class Terminated(KeyboardInterrupt):  # noqa: N818 - no error: somebody asked for it
+class Terminated(KeyboardInterrupt):
     """A signal that ends the command; the shell's status for it is 128 and its number."""
 
     def __init__(self, number: int) -> None:

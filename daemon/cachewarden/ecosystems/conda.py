@@ -12,6 +12,7 @@ from cachewarden.model.caches import Cache, Entry, Kind, MeasuredCache, Problem
 from cachewarden.model.units import Bytes
 from cachewarden.system.ports import Folder
 
+OPENED = "a process has it open"
 _MARKS = {"urls.txt", "urls", "cache", TRASH, ".trash", ".logs", "https", "http", "file"}
 
 
@@ -57,9 +58,9 @@ class Conda:
                 return None
             if busy := use.busy() or _locked(_lock_inodes(root, parent, entry), context):
                 return busy
-            if entry.kind is not Kind.PACKAGE:
-                return None
-            return _package_use(use, entry) or _linked_since(parent, entry)
+            if entry.kind is Kind.PACKAGE:
+                return _package_use(use, entry) or _linked_since(parent, entry)
+            return OPENED if entry.kind is Kind.DEBRIS and use.open_in_it(entry.path) else None
 
         return ask
 
@@ -83,7 +84,7 @@ def _with_hold(entry: Entry, use: Use, busy: str | None) -> Entry:
         # The name of the environment says more than a number of links.
         hold = _package_use(use, entry, skip_links=hold is not None) or hold
     elif entry.kind is Kind.DEBRIS and use.open_in_it(entry.path):
-        hold = "a process has it open"
+        hold = OPENED
     return replace(entry, hold=hold) if hold != entry.hold else entry
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from cachewarden.ecosystems.trees import Tally, identity, is_file, is_folder, reason, survey, tolerant_size
+from cachewarden.ecosystems.trees import Tally, identity, is_file, is_folder, reason, survey, tolerant_size, weigh_strangers
 from cachewarden.model.caches import Entry, Kind, Problem, Share
 from cachewarden.model.units import Bytes, Inodes, Instant
 from cachewarden.system.ports import Folder, Node
@@ -122,10 +122,8 @@ class PackagesFolder:
         for node in folder.nodes():
             draft = Draft(f"{path}/{node.name}", Kind.DEBRIS, [node], tree=is_folder(node), leftover=leftover)
             draft.tally.add(node.stat)
-            if draft.tree:
-                # Trash may have any shape, and goes whatever it is: what cannot be weighed is not told as a hold.
-                with folder.folder(node.name) as inner:
-                    self.problems.extend(tolerant_size(inner, draft.tally))
+            # Trash may have any shape, and goes whatever it is: what cannot be weighed is not told as a hold.
+            self.problems.extend(weigh_strangers(folder, [node], draft.tally))
             self._tally.merge(draft.tally)
             self.drafts.append(draft)
 
@@ -134,6 +132,7 @@ class PackagesFolder:
             self._tally.add(node.stat)
             if is_file(node):
                 self._add(Draft(f"{path}/{node.name}", Kind.LOG, [node]))
+            self.problems.extend(weigh_strangers(folder, [node], self._tally))
 
     def _index(self, folder: Folder, path: str) -> None:
         """Repodata: the files of one channel go together."""
@@ -141,6 +140,7 @@ class PackagesFolder:
         for node in folder.nodes():
             self._tally.add(node.stat)
             if not is_file(node):
+                self.problems.extend(weigh_strangers(folder, [node], self._tally))
                 continue
             if node.name.endswith((".info.json", ".lock")):
                 self.lock_files.append(node.stat.st_ino)

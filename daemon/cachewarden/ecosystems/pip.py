@@ -6,10 +6,10 @@ from dataclasses import replace
 from cachewarden.ecosystems import pip_config
 from cachewarden.ecosystems.base import Context, Guard, Located, Measured, Surroundings
 from cachewarden.ecosystems.pip_http import HttpTree
-from cachewarden.ecosystems.pip_shards import Draft, Shard, weigh_strangers
+from cachewarden.ecosystems.pip_shards import Draft, Shard
 from cachewarden.ecosystems.pip_wheels import BUILD, BUILDING, WheelTree
 from cachewarden.ecosystems.running import describe, first_running
-from cachewarden.ecosystems.trees import Tally, is_file, is_folder, reason
+from cachewarden.ecosystems.trees import Tally, is_file, is_folder, reason, weigh_strangers
 from cachewarden.model.caches import Cache, Entry, Kind, MeasuredCache, Problem
 from cachewarden.model.units import Bytes
 from cachewarden.system.ports import Folder, Node

@@ -4,11 +4,11 @@ The folders matter: a small entry occupies more in its folders than in its files
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cachewarden.ecosystems.pip_names import Named
-from cachewarden.ecosystems.trees import Tally, blocks, identity, is_folder, reason, tolerant_size
+from cachewarden.ecosystems.trees import Tally, blocks, identity, is_folder, reason, weigh_strangers
 from cachewarden.model.caches import Entry, Kind, Problem, Share
 from cachewarden.model.units import Bytes, Inodes, Instant
 from cachewarden.system.ports import Folder, Node
@@ -151,19 +151,6 @@ class ShardTree:
         """Not ours to remove, yet they occupy the disk and keep their folders."""
         shard.count(strangers=len(nodes))
         self.problems.extend(weigh_strangers(folder, nodes, self._tally))
-
-
-def weigh_strangers(folder: Folder, nodes: list[Node], tally: Tally) -> Iterator[Problem]:
-    """Adds what is below foreign folders to ``tally``; the nodes themselves are counted already."""
-    for node in nodes:
-        if is_folder(node):
-            try:
-                inner = folder.folder(node.name)
-            except OSError as error:
-                yield Problem(f"{folder.path}/{node.name}", reason(error))
-                continue
-            with inner:
-                yield from tolerant_size(inner, tally)
 
 
 def descend(folder: Folder, path: str) -> Folder:

@@ -9,8 +9,8 @@ import re
 from urllib.parse import unquote, urlsplit
 
 from cachewarden.ecosystems.pip_names import Named, named_by_file
-from cachewarden.ecosystems.pip_shards import Draft, Shard, ShardTree, weigh_strangers
-from cachewarden.ecosystems.trees import Tally, is_file, is_folder, reason, survey
+from cachewarden.ecosystems.pip_shards import Draft, Shard, ShardTree
+from cachewarden.ecosystems.trees import Tally, is_file, is_folder, reason, survey, weigh_strangers
 from cachewarden.model.caches import Kind, Problem
 from cachewarden.system.ports import Folder, Node
 

@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from cachewarden.model.caches import Identity, Problem, Share
@@ -143,6 +143,13 @@ def _size_inner(folder: Folder, name: str, tally: Tally, depth: int) -> Iterator
         return
     with inner:
         yield from tolerant_size(inner, tally, depth + 1)
+
+
+def weigh_strangers(folder: Folder, nodes: Iterable[Node], tally: Tally) -> Iterator[Problem]:
+    """Adds what is below those of ``nodes`` that are folders to ``tally``; the nodes themselves are counted already."""
+    for node in nodes:
+        if is_folder(node):
+            yield from _size_inner(folder, node.name, tally, 0)
 
 
 def reason(error: OSError) -> str:

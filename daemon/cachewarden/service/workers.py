@@ -199,12 +199,11 @@ def _next(job: Job, hooks: Hooks) -> tuple[str, object]:
     """The next message; the hooks are served while waiting. WorkerError at the end of the channel."""
     poll = select.poll()
     poll.register(job.stream, select.POLLIN)
-    while not poll.poll(_BEAT * 1000):
+    while True:
         hooks.beat()
-        if not hooks.may_go_on() and not job.asked_to_stop:
-            job.asked_to_stop = True
-            job.channel.send("stop")
-    hooks.beat()
+        _pass_stop_on(job, hooks)
+        if poll.poll(_BEAT * 1000):
+            break
     job.stream.settimeout(_STALL_SECONDS)
     try:
         message = job.channel.receive()
@@ -215,6 +214,13 @@ def _next(job: Job, hooks: Hooks) -> tuple[str, object]:
     if message[0] == "failed":
         raise WorkerError(str(message[1])[:4000])
     return message
+
+
+def _pass_stop_on(job: Job, hooks: Hooks) -> None:
+    """A worker that is asked to stop ends between two names, and tells what went until then."""
+    if not job.asked_to_stop and not hooks.may_go_on():
+        job.asked_to_stop = True
+        job.channel.send("stop")
 
 
 def _follow(job: Job, action: Purge, hooks: Hooks, gone: list[RemovedEntry]) -> PurgeReply:

@@ -21,6 +21,8 @@ class Fit(StrEnum):
     WHOLE = "whole"
     CUT = "cut"
     """The middle of each text gives way: for paths."""
+    END = "end"
+    """The end gives way: for sentences of which the start will do."""
     WRAP = "wrap"
 
 
@@ -34,11 +36,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """``right`` for numbers."""
+    """``right`` for numbers. A narrow terminal leaves out what is ``spare``, the highest first."""
 
     header: str
     right: bool = False
     fit: Fit = Fit.WHOLE
+    spare: int = 0
 
 
 @dataclass(frozen=True, slots=True)

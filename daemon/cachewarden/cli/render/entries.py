@@ -11,9 +11,9 @@ from cachewarden.model.units import human_bytes
 
 Found = tuple[MeasuredCache, Entry]
 _COLUMNS = (
-    Column("ECOSYSTEM"), Column("OWNER"), Column("KIND"), Column("PACKAGE", fit=Fit.CUT), Column("VERSION"),
-    Column("SIZE", right=True), Column("FREES", right=True), Column("LAST USED", right=True),
-    Column("HOLD", fit=Fit.CUT),
+    Column("ECOSYSTEM", spare=2), Column("OWNER", spare=3), Column("KIND"), Column("PACKAGE", fit=Fit.CUT),
+    Column("VERSION"), Column("SIZE", right=True), Column("FREES", right=True),
+    Column("LAST USED", right=True, spare=1), Column("HOLD", fit=Fit.END),
 )  # fmt: skip
 
 
@@ -41,4 +41,5 @@ def _sum(found: Sequence[Found]) -> str:
         own = [entry for other, entry in found if other is cache]
         size += figures.size_of(own)
         frees += figures.freed_by(cache, own)
+    size = max(size, frees)  # folders that go with the last thing in them are freed, too
     return f"{words.entries(len(found))}, {human_bytes(size)}; removing what may go frees {human_bytes(frees)}."

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from cachewarden.cli import figures
+from cachewarden.cli.explaining import CacheVerdict, Verdict
 from cachewarden.cli.render.words import where
 from cachewarden.decide.ledger import by_device
 from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Problem, Snapshot
@@ -205,7 +206,7 @@ def history(cycles: Iterable[PastCycle]) -> Document:
     }
 
 
-def gone(removal: PastRemoval) -> Document:
+def _gone(removal: PastRemoval) -> Document:
     """An entry that went, when and why."""
     return {
         "path": removal.path,
@@ -222,14 +223,23 @@ def gone(removal: PastRemoval) -> Document:
 
 
 def explained(
-    going: Sequence[tuple[MeasuredCache, Entry, str | None, Sequence[str]]], removals: Iterable[PastRemoval]
+    caches: Iterable[CacheVerdict], entries: Iterable[Verdict], removals: Iterable[PastRemoval]
 ) -> Document:
-    """What matches, each entry with the policy that takes it (``None``: it stays) and the reasons."""
+    """What a word means now, each entry with the policy that takes it (``null``: it stays), and what is gone."""
     return {
         **SCHEMA,
-        "entries": [
-            {**_listed(cache.cache, entry), "goes_under": policy, "reasons": list(reasons)}
-            for cache, entry, policy, reasons in going
+        "caches": [
+            {
+                "ecosystem": each.cache.cache.ecosystem,
+                "owner": each.cache.cache.owner.name,
+                "path": each.cache.cache.path,
+                "reasons": list(each.reasons),
+            }
+            for each in caches
         ],
-        "removals": [gone(each) for each in removals],
+        "entries": [
+            {**_listed(each.cache.cache, each.entry), "policy": each.policy, "reasons": list(each.reasons)}
+            for each in entries
+        ],
+        "removals": [_gone(each) for each in removals],
     }

@@ -62,8 +62,7 @@ def _disks(record: CycleRecord) -> Iterator[Block]:
     rows = []
     for before in record.before:
         after = later.get(before.device, before)
-        free = f"{human_bytes(after.free)} ({words.share(after.free, after.total)})"
-        rows.append((human_bytes(before.free), free, before.mount))
+        rows.append((words.free(before), words.free(after), before.mount))
     columns = (Column("FREE BEFORE", right=True), Column("FREE NOW", right=True), Column("MOUNT", fit=Fit.CUT))
     yield Heading("Disks")
     yield Grid(columns, tuple(rows))
@@ -91,4 +90,4 @@ def _closing(record: CycleRecord) -> Iterator[Block]:
     stopped = "Stopped before the end: " if any(each.incomplete for each in record.outcomes) else ""
     yield Line(f"{stopped}{human_bytes(record.freed)} freed, {words.entries(number)} removed.", Tone.STRONG)
     if number:
-        yield Line("`cachewarden explain NAME` tells why something went, `cachewarden history` what went before.", Tone.DIM)
+        yield Line("`cachewarden explain NAME` tells why one went, `cachewarden history` what went before.", Tone.DIM)

@@ -15,20 +15,22 @@ _MOST_ENTRIES = 8
 _AGE = re.compile(r"\b(written|last used) (?:\S+ ago|\S+ in the future)")
 
 
-def plan(decided: Plan, found_problems: Iterable[Problem], view: View) -> list[Block]:
+def plan(decided: Plan, found_problems: Iterable[Problem], view: View, *, by_hand: bool = False) -> list[Block]:
     """Actions with their reasons, what stays and why, what will be wanting, how the policies stand."""
     blocks: list[Block] = []
     for action in decided.actions:
         blocks += _action(action, view)
     if not decided.actions:
-        blocks.append(Line("Nothing to do: a cycle would remove nothing now.", Tone.STRONG))
+        blocks.append(Line("Nothing to do: nothing would be removed now.", Tone.STRONG))
     blocks += skips(decided.skips, view)
     blocks += shortfalls(decided.shortfalls, "would be")
-    blocks += [Heading("Policies"), *policies(decided.standings)]
+    if not by_hand:
+        blocks += [Heading("Policies"), *policies(decided.standings)]
     blocks += problems(found_problems, view)
     if decided.actions:
         blocks += [Gap(), Line(_total(decided.actions), Tone.STRONG)]
-        blocks.append(Line("Nothing was changed. `cachewarden run` carries this out.", Tone.DIM))
+        does = "The same command without --dry-run" if by_hand else "`cachewarden run`"
+        blocks.append(Line(f"Nothing was changed. {does} carries this out.", Tone.DIM))
     return blocks
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from cachewarden.cli import figures
 from cachewarden.cli.render import words
-from cachewarden.cli.render.blocks import Block, Cell, Column, Fit, Grid, Heading, Line, Tone
+from cachewarden.cli.render.blocks import Block, Cell, Column, Fit, Gap, Grid, Heading, Line, Tone
 from cachewarden.cli.render.words import View
 from cachewarden.model.caches import Filesystem, MeasuredCache, Problem, Snapshot
 from cachewarden.model.plans import Plan, Standing, State
@@ -22,7 +22,7 @@ def status(snapshot: Snapshot, plan: Plan, view: View) -> list[Block]:
     else:
         blocks.append(Line("none found: neither pip nor conda has left anything here", Tone.DIM, 2))
     if snapshot.caches and view.verbose:
-        blocks += [Heading("Kinds"), _kinds(snapshot.caches, view)]
+        blocks += [Gap(), _sources(snapshot.caches, view), Gap(), _kinds(snapshot.caches, view)]
     if snapshot.filesystems:
         blocks += [Heading("Disks"), _filesystems(snapshot.filesystems)]
     blocks += [Heading("Policies"), *policies(plan.standings)]
@@ -33,18 +33,22 @@ def status(snapshot: Snapshot, plan: Plan, view: View) -> list[Block]:
 def _caches(caches: Iterable[MeasuredCache], view: View) -> Grid:
     columns = (
         Column("ECOSYSTEM"), Column("OWNER"), Column("SIZE", right=True), Column("CAN FREE", right=True),
-        Column("ENTRIES", right=True), Column("CACHE", fit=Fit.CUT), *([Column("FOUND BY")] if view.verbose else []),
+        Column("ENTRIES", right=True), Column("CACHE", fit=Fit.CUT),
     )  # fmt: skip
     return Grid(columns, tuple(_cache(cache, view) for cache in caches))
 
 
 def _cache(cache: MeasuredCache, view: View) -> tuple[Cell | str, ...]:
     whole, where = figures.of_cache(cache), cache.cache
-    row: list[Cell | str] = [
+    return (
         where.ecosystem, where.owner.name, human_bytes(whole.size), words.frees(whole.frees),
         f"{whole.entries:,}", view.path(where.path),
-    ]  # fmt: skip
-    return (*row, Cell(where.source, Tone.DIM)) if view.verbose else tuple(row)
+    )  # fmt: skip
+
+
+def _sources(caches: Iterable[MeasuredCache], view: View) -> Grid:
+    rows = [(view.path(cache.cache.path), cache.cache.source) for cache in caches]
+    return Grid((Column("CACHE", fit=Fit.CUT), Column("FOUND BY", fit=Fit.WRAP)), tuple(rows))
 
 
 def _kinds(caches: Iterable[MeasuredCache], view: View) -> Grid:
@@ -53,16 +57,19 @@ def _kinds(caches: Iterable[MeasuredCache], view: View) -> Grid:
         Column("CACHE", fit=Fit.CUT),
     )  # fmt: skip
     rows = [
-        (kind.value, human_bytes(each.size), words.frees(each.frees), f"{each.entries:,}", view.path(cache.cache.path))
+        (
+            kind.value, human_bytes(each.size), words.frees(each.frees), f"{each.entries:,}",
+            view.path(cache.cache.path),
+        )
         for cache in caches
         for kind, each in figures.by_kind(cache).items()
-    ]
+    ]  # fmt: skip
     return Grid(columns, tuple(rows))
 
 
 def _filesystems(filesystems: Iterable[Filesystem]) -> Grid:
     columns = (
-        Column("SIZE", right=True), Column("FREE", right=True), Column("", right=True),
+        Column("SIZE", right=True), Column("FREE", right=True),
         Column("INODES FREE", right=True), Column("TYPE"), Column("MOUNT", fit=Fit.CUT),
     )  # fmt: skip
     return Grid(columns, tuple(_filesystem(each) for each in filesystems))
@@ -72,8 +79,7 @@ def _filesystem(each: Filesystem) -> tuple[Cell | str, ...]:
     scarce = each.total and 100 * each.free < _SCARCE * each.total
     return (
         human_bytes(each.total),
-        Cell(human_bytes(each.free), Tone.BAD if scarce else Tone.PLAIN),
-        Cell(words.share(each.free, each.total), Tone.BAD if scarce else Tone.PLAIN),
+        Cell(words.free(each), Tone.BAD if scarce else Tone.PLAIN),
         words.share(each.inodes_free, each.inodes_total) if each.inodes_total else Cell("on demand", Tone.DIM),
         Cell(each.type, Tone.DIM),
         f"{each.mount} (read-only)" if each.read_only else each.mount,
@@ -101,10 +107,8 @@ def problems(found: Iterable[Problem], view: View) -> Iterator[Block]:
 def _hints(snapshot: Snapshot, plan: Plan) -> Iterator[Block]:
     if not snapshot.caches:
         return
-    yield Heading("")
+    yield Gap()
     if any(each.state is State.TRIGGERED for each in plan.standings):
-        yield Line("`cachewarden plan` shows what a cycle would remove now, `cachewarden run` does it.", Tone.DIM)
+        yield Line("`cachewarden plan` shows what would be removed now, `cachewarden run` does it.", Tone.DIM)
     else:
-        yield Line(
-            "No policy wants to act. `cachewarden list` shows the entries, `cachewarden purge` removes by hand.", Tone.DIM
-        )
+        yield Line("No policy acts now. `cachewarden list` shows the entries, `purge` removes by hand.", Tone.DIM)

@@ -1,14 +1,12 @@
 """Shows blocks: with rich on a terminal, as aligned plain text in a pipe. rich is imported for a terminal only."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from cachewarden.cli.render.blocks import Block, Cell, Column, Fit, Gap, Grid, Heading, Line, Tone, cell
 from cachewarden.model.text import printable
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-    from rich.measure import Measurement
     from rich.table import Table
 
 _GUTTER = "  "
@@ -20,7 +18,8 @@ _COLOURS = {
     Tone.WARN: "yellow",
     Tone.BAD: "red",
 }
-_LEAST_PATH = 16
+_LEAST = 14
+"""Characters below which a column that gives way says nothing any more."""
 
 
 def plain(blocks: Iterable[Block]) -> Iterator[str]:
@@ -58,63 +57,66 @@ def show_on_terminal(blocks: Iterable[Block], stream: TextIO) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    console = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    console = Console(file=stream, highlight=False, markup=False, emoji=False)
     first = True
     for block in blocks:
         match block:
             case Heading(text):
                 console.print(Text(("" if first else "\n") + printable(text), style="bold"))
             case Line(text, tone, indent):
-                console.print(Padding(Text(printable(text), style=_COLOURS[tone]), (0, 0, 0, indent)))
+                line = Text(printable(text), style=_COLOURS[tone])
+                console.print(Padding(line, (0, 0, 0, indent), expand=False) if indent else line)
             case Grid():
-                console.print(Padding(_rich_grid(block), (0, 0, 0, block.indent)))
+                console.print(Padding(_rich_grid(block, console.width), (0, 0, 0, block.indent), expand=False))
             case Gap():
                 console.print()
         first = False
 
 
-def _rich_grid(grid: Grid) -> "Table":
+def _rich_grid(grid: Grid, width: int) -> "Table":
     from rich.table import Table
+    from rich.text import Text
 
+    rows = [[_safe(each) for each in row] for row in grid.rows]
+    columns = fitted(grid.columns, [[each.text for each in row] for row in rows], width - grid.indent)
     table = Table(box=None, padding=(0, len(_GUTTER), 0, 0), pad_edge=False, header_style="dim")
-    for column in grid.columns:
-        table.add_column(
-            column.header, justify="right" if column.right else "left", no_wrap=column.fit is Fit.WHOLE
-        )
-    for row in grid.rows:
-        table.add_row(*(_rich_cell(cell(each), column) for each, column in zip(row, grid.columns, strict=True)))
+    for index, room in columns.items():
+        column = grid.columns[index]
+        table.add_column(column.header, justify="right" if column.right else "left", width=room)
+    for row in rows:
+        shown = ((row[index], grid.columns[index].fit, room) for index, room in columns.items())
+        table.add_row(*(Text(shortened(each.text, fit, room), _COLOURS[each.tone]) for each, fit, room in shown))
     return table
 
 
-def _rich_cell(each: Cell, column: Column) -> "RenderableType":
-    from rich.text import Text
-
-    text = printable(each.text)
-    return _Cut(text, _COLOURS[each.tone]) if column.fit is Fit.CUT else Text(text, style=_COLOURS[each.tone])
+def _safe(value: Cell | str) -> Cell:
+    each = cell(value)
+    return Cell(printable(each.text), each.tone)
 
 
-class _Cut:
-    """For rich: a text that takes the width it gets, and says that it can do with little."""
+def fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> dict[int, int]:
+    """The columns that are shown, by index, with their widths; as few as need be are left out."""
+    natural = [max([len(column.header), *(len(row[index]) for row in rows)]) for index, column in enumerate(columns)]
+    kept = list(range(len(columns)))
+    while True:
+        flexible = sorted((index for index in kept if columns[index].fit is not Fit.WHOLE), key=natural.__getitem__)
+        fixed = sum(natural[index] for index in kept if index not in flexible)
+        room = width - fixed - len(_GUTTER) * (len(kept) - 1)
+        spare = [index for index in kept if columns[index].spare]
+        if not spare or room >= sum(min(natural[index], _LEAST) for index in flexible):
+            break
+        kept.remove(max(spare, key=lambda index: columns[index].spare))
+    widths = {index: natural[index] for index in kept}
+    for left, index in zip(range(len(flexible), 0, -1), flexible, strict=True):
+        widths[index] = max(1, min(natural[index], room // left))
+        room -= widths[index]
+    return widths
 
-    def __init__(self, text: str, style: str) -> None:
-        self._text = text
-        self._style = style
 
-    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
-        from rich.text import Text
-
-        yield Text(shortened(self._text, options.max_width), style=self._style, no_wrap=True)
-
-    def __rich_measure__(self, console: "Console", options: "ConsoleOptions") -> "Measurement":
-        from rich.measure import Measurement
-
-        return Measurement(min(len(self._text), _LEAST_PATH), len(self._text))
-
-
-def shortened(text: str, width: int) -> str:
-    """The text with its middle left out where it is too wide; the end of a path says more than its start."""
-    if len(text) <= width:
+def shortened(text: str, fit: Fit, width: int) -> str:
+    """The text as its column shows it; the end of a path says more than its start."""
+    if len(text) <= width or fit in {Fit.WHOLE, Fit.WRAP}:
         return text
-    tail = max(1, (width - 1) * 2 // 3)
+    tail = 0 if fit is Fit.END else max(1, (width - 1) * 2 // 3)
     head = max(0, width - 1 - tail)
-    return f"{text[:head]}…{text[-tail:]}"
+    return f"{text[:head]}…{text[len(text) - tail :]}"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from cachewarden.cli.render.blocks import Cell, Tone
-from cachewarden.model.caches import Cache, Entry, MeasuredCache
+from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache
 from cachewarden.model.plans import State
 from cachewarden.model.units import Instant, human_bytes, human_span, seconds_between
 
@@ -61,6 +61,11 @@ def frees(size: int) -> Cell:
 def share(part: int, total: int) -> str:
     """``7%`` of a filesystem, rounded down: just below a mark must not read as the mark."""
     return f"{100 * part // total}%" if total else "-"
+
+
+def free(filesystem: Filesystem) -> str:
+    """``3.1 GiB (7%)``."""
+    return f"{human_bytes(filesystem.free)} ({share(filesystem.free, filesystem.total)})"
 
 
 def of_cache(cache: MeasuredCache, entry: Entry) -> str:

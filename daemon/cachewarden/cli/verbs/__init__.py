@@ -1,7 +1,7 @@
 """One module per verb, each with ``arguments(parser)`` and ``run(session) -> exit status``."""
 
 VERBS = {
-    "status": "the caches, the disks they are on, and how far each policy is from acting",
+    "status": "caches, their disks, and how far each policy is from acting",
     "plan": "what a cycle would do now, and why; changes nothing",
     "run": "one cycle now: look, decide, remove",
     "purge": "remove by hand what you name",

@@ -16,11 +16,12 @@ def run(session: Session) -> int:
     return tell(session, work.look(session))
 
 
-def tell(session: Session, seen: work.Seen) -> int:
-    """Shows a plan."""
+def tell(session: Session, seen: work.Seen, *, by_hand: bool = False) -> int:
+    """Shows a plan: of a cycle, or of a removal ``by_hand``."""
     snapshot = seen.snapshot
     if session.options.json:
         session.answer(json.plan(snapshot.taken_at, seen.plan, snapshot.problems))
     else:
-        session.show(plan.plan(seen.plan, snapshot.problems, session.view(snapshot.taken_at)))
+        view = session.view(snapshot.taken_at)
+        session.show(plan.plan(seen.plan, snapshot.problems, view, by_hand=by_hand))
     return 0

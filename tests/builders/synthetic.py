@@ -1,0 +1,44 @@
+"""Caches that have the form of real ones and any size: for the speed and the interruption of removals."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+
+def conda_packages(pkgs: Path, count: int, *, files: int = 10, size: int = 100) -> list[Path]:
+    """Extracted packages that no environment uses, each with ``files`` files, and the marks of a cache."""
+    pkgs.mkdir(parents=True, exist_ok=True)
+    (pkgs / "urls.txt").write_text("")
+    return [_conda_package(pkgs, f"made{number}", files, size) for number in range(count)]
+
+
+def _conda_package(pkgs: Path, name: str, files: int, size: int) -> Path:
+    package = pkgs / f"{name}-1.0-0"
+    (package / "info").mkdir(parents=True)
+    (package / "lib").mkdir()
+    record = {"name": name, "version": "1.0", "build": "0"}
+    (package / "info" / "index.json").write_text(json.dumps(record))
+    (package / "info" / "repodata_record.json").write_text(json.dumps(record))
+    for number in range(files):
+        (package / "lib" / f"f{number}").write_bytes(os.urandom(size))
+    return package
+
+
+def pip_responses(cache: Path, count: int, *, size: int = 100) -> None:
+    """``http-v2`` entries whose metadata is not that of any package: downloads without a name."""
+    for number in range(count):
+        key = hashlib.sha224(f"https://files.invalid/{number}".encode()).hexdigest()
+        shard = cache / "http-v2" / Path(*key[:5])
+        shard.mkdir(parents=True, exist_ok=True)
+        (shard / key).write_bytes(b"cc=4,\x81\xa8response\x80")
+        (shard / f"{key}.body").write_bytes(os.urandom(size))
+
+
+def half_packages(pkgs: Path, files: int) -> list[str]:
+    """Folders that conda takes for whole packages (``info/index.json`` is there) and that lack some of ``files``."""
+    return [
+        folder.name
+        for folder in pkgs.iterdir()
+        if (folder / "info" / "index.json").exists() and len(list((folder / "lib").iterdir())) != files
+    ]
