@@ -62,9 +62,12 @@ class Output:
     def ask(self, question: str) -> bool:
         """Whether a person says yes; the end of input is a no."""
         print(f"{printable(question)} [y/N] ", end="", file=self._err, flush=True)
-        answer = sys.stdin.readline() if sys.stdin else ""
-        if not answer.endswith("\n"):
-            print(file=self._err, flush=True)
+        answer = ""
+        try:
+            answer = sys.stdin.readline() if sys.stdin else ""
+        finally:  # after Ctrl-C and the end of input the cursor is still in the line
+            if not answer.endswith("\n"):
+                print(file=self._err, flush=True)
         return answer.strip().lower() in {"y", "yes"}
 
     def can_ask(self) -> bool:

@@ -60,14 +60,11 @@ class Progress:
         from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as Bar
 
-        bar = Bar(
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            TimeElapsedColumn(),
-            console=Console(stderr=True, highlight=False),
-            transient=True,
-        )
+        # Without a total a bar says nothing; and every redraw takes time from the work.
+        bars = () if self._total is None else (BarColumn(bar_width=24),)
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), *bars, TimeElapsedColumn())
+        console = Console(stderr=True, highlight=False)
+        bar = Bar(*columns, console=console, transient=True, refresh_per_second=4)
         task = bar.add_task(self._text, total=self._total, completed=self._count)
         with self._lock:
             if self._over:

@@ -108,7 +108,6 @@ def _limit() -> None:
     _lower(resource.RLIMIT_AS, _MEMORY)
     _lower(resource.RLIMIT_NOFILE, _DESCRIPTORS)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    os.nice(10)
     try:
         psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
     except (psutil.Error, OSError):

@@ -62,11 +62,12 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A sentence of its own; a terminal wraps it."""
+    """A sentence of its own; a terminal wraps it, unless it is to be copied in one piece (``whole``: a path)."""
 
     text: str
     tone: Tone = Tone.PLAIN
     indent: int = 0
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def _entry(verdict: Verdict, view: View) -> Iterator[Block]:
     cache, entry = verdict.cache.cache, verdict.entry
     kind = f"{entry.kind.value} of {cache.ecosystem}"
     yield Line(f"{words.label(entry.name, entry.version, '')}: {kind}".removeprefix(": "), Tone.STRONG)
-    yield Line(view.path(words.of_cache(verdict.cache, entry)), indent=2)
+    yield Line(view.path(words.of_cache(verdict.cache, entry)), indent=2, whole=True)
     sizes = f"{human_bytes(entry.size)}, removing it frees {human_bytes(entry.frees)}"
     used = f"last used {view.ago(entry.last_used)}" if entry.last_used else "when it was last used is not known"
     yield Line(f"{sizes}; written {view.ago(entry.modified)}, {used}", indent=2)
@@ -63,7 +63,7 @@ def _removal(removal: PastRemoval, view: View) -> Iterator[Block]:
     when = (rfc3339(removal.at) or "-").replace("T", " ").replace("Z", " UTC")
     what = words.label(removal.name, removal.version, removal.path.rpartition("/")[2])
     yield Line(f"{what}: removed {view.ago(removal.at)}", Tone.STRONG)
-    yield Line(view.path(removal.path), indent=2)
+    yield Line(view.path(removal.path), indent=2, whole=True)
     freed = f"{human_bytes(removal.freed)} freed"
     yield Line(f"{when}, {freed}, under {removal.policy} ({removal.ecosystem} of {removal.owner})", indent=2)
     yield Line(f"{removal.reason}; cycle {removal.cycle}", indent=2)

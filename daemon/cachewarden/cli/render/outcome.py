@@ -1,6 +1,7 @@
 """The screen of ``run`` and ``purge``: what was really done."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from cachewarden.cli.render import words
 from cachewarden.cli.render.blocks import Block, Cell, Column, Fit, Gap, Grid, Heading, Line, Tone
@@ -8,30 +9,52 @@ from cachewarden.cli.render.plan import shortfalls, skips
 from cachewarden.cli.render.status import policies, problems
 from cachewarden.cli.render.words import View
 from cachewarden.model.plans import CycleRecord, Failure, Outcome
-from cachewarden.model.units import human_bytes
+from cachewarden.model.units import Bytes, human_bytes
 
 _MOST_FAILURES = 10
 
 
-def outcome(record: CycleRecord, view: View) -> list[Block]:
+def outcome(record: CycleRecord, view: View, *, by_hand: bool = False) -> list[Block]:
     """What went and what did not, the disks before and after, and what is still wanting."""
     blocks: list[Block] = []
-    removed = [each for each in record.outcomes if each.removed]
+    removed = _joined(each for each in record.outcomes if each.removed)
     if removed:
         blocks += [Heading("Removed"), _removed(removed, view)]
         blocks += _disks(record)
     elif not record.outcomes:
-        blocks.append(Line("Nothing to do: no policy takes anything now.", Tone.STRONG))
-        blocks += [Heading("Policies"), *policies(record.plan.standings)]
+        blocks += _nothing(record, by_hand=by_hand)
     if view.verbose:
         blocks += _every_entry(removed, view)
         blocks += skips(record.plan.skips, view)
     blocks += _failures(record.outcomes, view)
-    blocks += shortfalls(record.plan.shortfalls, "are")
+    blocks += shortfalls(record.plan.shortfalls, "is")
     blocks += problems(record.problems, view)
     if record.outcomes:
         blocks += [Gap(), *_closing(record)]
     return blocks
+
+
+def _nothing(record: CycleRecord, *, by_hand: bool) -> Iterator[Block]:
+    if by_hand:
+        yield Line("Nothing to do: nothing that matches may go.", Tone.STRONG)
+    else:
+        yield Line("Nothing to do: no policy takes anything now.", Tone.STRONG)
+        yield Heading("Policies")
+        yield from policies(record.plan.standings)
+
+
+def _joined(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """What several rounds took from one cache under one policy is told as one."""
+    found: dict[tuple[str, str], Outcome] = {}
+    for each in outcomes:
+        key = each.policy, each.cache.path
+        before = found.get(key)
+        if before:
+            removed, freed = before.removed + each.removed, Bytes(before.freed + each.freed)
+            found[key] = replace(before, removed=removed, freed=freed)
+        else:
+            found[key] = each
+    return list(found.values())
 
 
 def _removed(outcomes: Iterable[Outcome], view: View) -> Grid:
@@ -90,4 +113,4 @@ def _closing(record: CycleRecord) -> Iterator[Block]:
     stopped = "Stopped before the end: " if any(each.incomplete for each in record.outcomes) else ""
     yield Line(f"{stopped}{human_bytes(record.freed)} freed, {words.entries(number)} removed.", Tone.STRONG)
     if number:
-        yield Line("`cachewarden explain NAME` tells why one went, `cachewarden history` what went before.", Tone.DIM)
+        yield Line("`cachewarden explain NAME` tells why something went.", Tone.DIM)

@@ -90,7 +90,7 @@ def skips(found: Sequence[Skip], view: View) -> Iterator[Block]:
 
 
 def shortfalls(found: Sequence[Shortfall], verb: str) -> Iterator[Block]:
-    """Promises that cannot be kept."""
+    """Promises that cannot be kept; ``verb`` is "is" or "would be"."""
     if not found:
         return
     yield Heading("Not enough")
@@ -99,7 +99,7 @@ def shortfalls(found: Sequence[Shortfall], verb: str) -> Iterator[Block]:
         if short.lacks_inodes:
             lacks.append(words.count(short.lacks_inodes, "inode"))
         place = "" if short.place == "all" else f" at {short.place}"
-        text = f"{short.policy}: {' and '.join(lacks)} {verb} wanting{place}, and nothing more may be removed"
+        text = f"{short.policy} {verb} {' and '.join(lacks)} short{place}: nothing more may be removed"
         yield Line(text, Tone.BAD, 2)
 
 

@@ -111,4 +111,4 @@ def _hints(snapshot: Snapshot, plan: Plan) -> Iterator[Block]:
     if any(each.state is State.TRIGGERED for each in plan.standings):
         yield Line("`cachewarden plan` shows what would be removed now, `cachewarden run` does it.", Tone.DIM)
     else:
-        yield Line("No policy acts now. `cachewarden list` shows the entries, `purge` removes by hand.", Tone.DIM)
+        yield Line("No policy acts now. `cachewarden list` shows entries, `purge` removes by hand.", Tone.DIM)

@@ -30,7 +30,7 @@ def plain(blocks: Iterable[Block]) -> Iterator[str]:
             case Heading(text):
                 yield from [] if first else [""]
                 yield printable(text)
-            case Line(text, _, indent):
+            case Line(text, _, indent, _):
                 yield f"{' ' * indent}{printable(text)}"
             case Grid():
                 yield from _plain_grid(block)
@@ -63,6 +63,8 @@ def show_on_terminal(blocks: Iterable[Block], stream: TextIO) -> None:
         match block:
             case Heading(text):
                 console.print(Text(("" if first else "\n") + printable(text), style="bold"))
+            case Line(text, tone, indent, True):
+                console.print(Text(" " * indent + printable(text), style=_COLOURS[tone]), soft_wrap=True)
             case Line(text, tone, indent):
                 line = Text(printable(text), style=_COLOURS[tone])
                 console.print(Padding(line, (0, 0, 0, indent), expand=False) if indent else line)

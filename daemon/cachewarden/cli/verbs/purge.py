@@ -54,7 +54,7 @@ def run(session: Session) -> int:
             return 0
     order = work.Order(settings, "purge by hand", expected, forgetful=True)
     record, status = work.carry_out(session, order, workers)
-    run_verb.tell(session, record)
+    run_verb.tell(session, record, by_hand=True)
     return status
 
 

@@ -19,9 +19,9 @@ def run(session: Session) -> int:
     return status
 
 
-def tell(session: Session, record: CycleRecord) -> None:
+def tell(session: Session, record: CycleRecord, *, by_hand: bool = False) -> None:
     """Shows what was done."""
     if session.options.json:
         session.answer(json.done(record))
     else:
-        session.show(outcome.outcome(record, session.view(record.finished_at)))
+        session.show(outcome.outcome(record, session.view(record.finished_at), by_hand=by_hand))
