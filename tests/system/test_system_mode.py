@@ -1,0 +1,173 @@
+"""System mode from end to end: root serves all users, each by a worker with that user's rights."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders.machine import Machine
+from builders.synthetic import conda_packages, pip_responses
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="serving all users needs root"),
+]
+
+PURGE_ALL = """\
+version: 1
+watch: {interval: 1h}
+keep: {newer_than: 0s}
+policies:
+  - {name: all, action: purge}
+"""
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    tmp_path.chmod(0o755)
+    return Machine(tmp_path)
+
+
+def pip_cache(machine: Machine, name: str, count: int = 3) -> Path:
+    cache = machine.home(name) / ".cache" / "pip"
+    pip_responses(cache, count)
+    machine.give(machine.home(name), name)
+    return cache
+
+
+def answer(machine: Machine, *words: str) -> dict[str, Any]:
+    done = machine.run("--json", *words)
+    assert done.returncode in {0, 1}, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def left(cache: Path) -> int:
+    return sum(len(files) for _, _, files in os.walk(cache))
+
+
+def test_every_owner_is_served_with_the_interpreter_in_a_place_they_cannot_read(machine: Machine) -> None:
+    caches = {name: pip_cache(machine, name) for name in ("root", "ann", "bob")}
+    seen = answer(machine, "status")
+    assert {(cache["owner"], cache["path"]) for cache in seen["caches"]} == {
+        (name, f"/home/{name}/.cache/pip") for name in caches
+    }
+    assert seen["problems"] == []
+
+
+def test_a_cycle_purges_each_cache_as_its_owner(machine: Machine) -> None:
+    machine.config.write_text(PURGE_ALL)
+    caches = [pip_cache(machine, name) for name in ("ann", "bob")]
+    done = answer(machine, "run")
+    assert [left(cache) for cache in caches] == [0, 0]
+    assert {outcome["cache"] for outcome in done["outcomes"]} == {"/home/ann/.cache/pip", "/home/bob/.cache/pip"}
+
+
+def test_the_services_own_variables_say_nothing_about_other_owners(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pip_cache(machine, "ann")
+    monkeypatch.setenv("PIP_CACHE_DIR", str(machine.home("bob") / "elsewhere"))
+    monkeypatch.setenv("XDG_CACHE_HOME", "/home/bob/other")
+    assert [cache["path"] for cache in answer(machine, "status")["caches"]] == ["/home/ann/.cache/pip"]
+
+
+def test_a_cache_behind_a_link_to_another_users_files_is_refused_with_the_reason(machine: Machine) -> None:
+    victim = pip_cache(machine, "bob")
+    link = machine.home("ann") / ".cache" / "pip"
+    link.parent.mkdir()
+    machine.config.write_text(PURGE_ALL.replace("- {name: all", "- {name: all, match: {owner: ann}"))
+    link.symlink_to("/home/bob/.cache/pip")
+    machine.give(link.parent, "ann")
+    answer(machine, "run")
+    assert left(victim) == 6
+
+
+def test_files_of_root_in_a_users_cache_are_a_failure_and_stay(machine: Machine) -> None:
+    machine.config.write_text(PURGE_ALL)
+    cache = pip_cache(machine, "ann", 2)
+    shard = next(path for path in sorted(cache.rglob("*.body"))).parent
+    os.chown(shard, 0, 0)
+    done = answer(machine, "run")
+    assert left(cache) == 2
+    (outcome,) = done["outcomes"]
+    assert outcome["failures"][0]["error"] == "Permission denied"
+
+
+def test_a_machine_wide_conda_is_served_by_the_owner_of_its_folder_and_kept_for_everybody(machine: Machine) -> None:
+    machine.config.write_text(PURGE_ALL)
+    base = machine.folder / "opt" / "miniforge3"
+    (base / "conda-meta").mkdir(parents=True)
+    (base / "conda-meta" / "history").write_text("")
+    conda_packages(base / "pkgs", 2)
+    environment = machine.home("ann") / "env" / "conda-meta"
+    environment.mkdir(parents=True)
+    (environment / "made0-1.0-0.json").write_text("{}")
+    (environment / "history").write_text("")
+    (machine.home("ann") / ".conda").mkdir()
+    (machine.home("ann") / ".conda" / "environments.txt").write_text("/home/ann/env\n")
+    machine.give(machine.home("ann"), "ann")
+    done = answer(machine, "run")
+    assert [outcome["cache"] for outcome in done["outcomes"]] == ["/opt/miniforge3/pkgs"]
+    assert sorted(path.name for path in (base / "pkgs").iterdir()) == ["made0-1.0-0", "urls.txt"]
+    listed = answer(machine, "list")["entries"]
+    assert [entry["hold"] for entry in listed] == [
+        "in use by an environment of another user (recorded in its conda-meta)"
+    ]
+
+
+def test_only_the_owners_that_are_named_are_served(machine: Machine) -> None:
+    pip_cache(machine, "ann")
+    pip_cache(machine, "bob")
+    machine.config.write_text("version: 1\nowners: [bob]\npolicies: []\n")
+    assert [cache["owner"] for cache in answer(machine, "status")["caches"]] == ["bob"]
+
+
+def test_an_extra_cache_is_served_by_the_owner_of_its_folder(machine: Machine) -> None:
+    pkgs = machine.home("bob") / "data" / "pkgs"
+    conda_packages(pkgs, 1)
+    machine.give(machine.home("bob"), "bob")
+    machine.config.write_text(
+        "version: 1\ncaches: [{ecosystem: conda, path: /home/bob/data/pkgs}]\npolicies: []\n"
+    )
+    (cache,) = answer(machine, "status")["caches"]
+    assert (cache["owner"], cache["source"]) == ("bob", "named in the configuration of cachewarden")
+
+
+def test_the_daemon_serves_all_and_its_watchers_bring_the_next_look_forward(machine: Machine) -> None:
+    machine.config.write_text(PURGE_ALL)
+    pip_cache(machine, "ann")
+    log = machine.folder / "log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(machine.arguments("--verbose", "daemon", "--for", "60s"), stderr=stream)
+    try:
+        wait_for(log, "cycle (start)")
+        time.sleep(2)
+        cache = pip_cache(machine, "ann", 4)
+        wait_for(log, "cycle (file events)")
+        assert left(cache) == 0
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait(10)
+
+
+def wait_for(log: Path, text: str) -> None:
+    deadline = time.monotonic() + 40
+    while text not in log.read_text():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)
+
+
+def test_a_home_that_is_gone_costs_nobody_anything(machine: Machine) -> None:
+    pip_cache(machine, "bob")
+    shutil.rmtree(machine.home("ann"))
+    seen = answer(machine, "status")
+    assert ([cache["owner"] for cache in seen["caches"]], seen["problems"]) == (["bob"], [])
