@@ -38,7 +38,7 @@ test-system: dev
 	$(BIN)/python -m pytest tests/system
 
 bench: dev
-	$(BIN)/python -m pytest tests/bench -s
+	$(BIN)/python tests/bench/bench.py
 
 lint: dev
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """One cache looked at and purged as the program does it, with the real machine behind it."""
 
+import json
 import os
 import pickle
 import subprocess
@@ -90,9 +91,7 @@ class Scene:
         chosen = [entry for entry in self.entries().values() if entry.hold is None] if entries is None else entries
         action = purge_action(self.cache, chosen)
         with folder or open_folder(str(self.root)) as root:
-            return act.purge(
-                action, self.ecosystem, root, self.context(), may_go_on=may_go_on, progress=progress
-            )
+            return act.purge(action, self.ecosystem, root, self.context(), may_go_on=may_go_on, progress=progress)
 
 
 def purge_action(cache: Cache, entries: Iterable[Entry]) -> Purge:
@@ -125,11 +124,18 @@ def du(path: Path) -> int:
 
 def files_below(path: Path) -> set[str]:
     """Relative names of all that is no folder."""
-    return {
-        os.path.relpath(os.path.join(folder, name), path)
-        for folder, _, names in os.walk(path)
-        for name in names
-    }
+    return {os.path.relpath(os.path.join(folder, name), path) for folder, _, names in os.walk(path) for name in names}
+
+
+def broken_packages(pkgs: Path) -> list[str]:
+    """Folders that conda takes for extracted packages (``info/index.json`` is there) though files are missing."""
+    return [
+        f"{index.parents[1].relative_to(pkgs)}: {path['_path']}"
+        for index in pkgs.rglob("info/index.json")
+        if act.TRASH not in index.parts
+        for path in json.loads((index.parent / "paths.json").read_text())["paths"]
+        if not os.path.lexists(index.parents[1] / path["_path"])
+    ]
 
 
 def as_user(uid: int, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the work returns

@@ -21,6 +21,7 @@ from cachewarden.ecosystems.conda import Conda
 from cachewarden.ecosystems.pip import Pip
 from cachewarden.model.caches import Kind
 from cachewarden.model.plans import RemovedEntry
+from cachewarden.system import folders
 from cachewarden.system.folders import open_folder
 
 TRASH = ".cachewarden-trash"
@@ -87,7 +88,10 @@ def victim(tmp_path: Path) -> Iterator[Path]:
     (folder / f"{KEYS[0]}.body").write_text("x")
     before = tree_digest(folder), {path: os.lstat(path).st_nlink for path in folder.rglob("*") if path.is_dir()}
     yield folder
-    assert (tree_digest(folder), {path: os.lstat(path).st_nlink for path in folder.rglob("*") if path.is_dir()}) == before
+    assert (
+        tree_digest(folder),
+        {path: os.lstat(path).st_nlink for path in folder.rglob("*") if path.is_dir()},
+    ) == before
 
 
 def replace_by_link(path: Path, target: Path) -> None:
@@ -122,7 +126,9 @@ def test_link_in_a_pip_cache_is_not_followed(pip: Scene, victim: Path, place: st
 
 
 @pytest.mark.parametrize("place", PIP_PLACES)
-def test_link_put_into_a_pip_cache_after_the_measurement_is_not_followed(pip: Scene, victim: Path, place: str) -> None:
+def test_link_put_into_a_pip_cache_after_the_measurement_is_not_followed(
+    pip: Scene, victim: Path, place: str
+) -> None:
     entries = pip.entries()
     replace_by_link(pip.root / place, victim / PIP_PLACES[place])
     pip.purge(entries.values())
@@ -204,7 +210,9 @@ def test_shard_swapped_with_a_link_in_a_tight_loop_leads_nowhere(pip: Scene, vic
             pip.purge(entries.values())
             with contextlib.suppress(OSError):
                 pip.measure()
-            subprocess.run(["cp", "-a", "--update=none", f"{pip.home}/kept/.", path], check=False, capture_output=True)
+            subprocess.run(
+                ["cp", "-a", "--update=none", f"{pip.home}/kept/.", path], check=False, capture_output=True
+            )
 
 
 @pytest.mark.parametrize("place", ["libfoo-1.0-0", "libfoo-1.0-0/lib", "libfoo-1.0-0/info", f"{TRASH}/deep/er"])
@@ -221,7 +229,9 @@ def test_package_swapped_with_a_link_in_a_tight_loop_leads_nowhere(conda: Scene,
                 path.mkdir(parents=True, exist_ok=True)
 
 
-def test_hard_links_to_others_files_take_only_the_name(pip: Scene, conda: Scene, victim: Path, tmp_path: Path) -> None:
+def test_hard_links_to_others_files_take_only_the_name(
+    pip: Scene, conda: Scene, victim: Path, tmp_path: Path
+) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(b"s" * 100_000)
     for path in (shard_of(pip.root, KEYS[0]) / f"{KEYS[0]}.body", conda.root / "x-1-0.conda"):
@@ -377,7 +387,13 @@ def test_sparse_files_count_by_their_blocks(pip: Scene, conda: Scene) -> None:
 
 
 def test_loop_of_links_is_no_traceback(pip: Scene, conda: Scene) -> None:
-    for folder in (pip.root, shard_of(pip.root, KEYS[0]), conda.root, conda.root / "libfoo-1.0-0", conda.root / "cache"):
+    for folder in (
+        pip.root,
+        shard_of(pip.root, KEYS[0]),
+        conda.root,
+        conda.root / "libfoo-1.0-0",
+        conda.root / "cache",
+    ):
         (folder / "a").symlink_to("b")
         (folder / "b").symlink_to("a")
         (folder / "here").symlink_to(".")
@@ -387,7 +403,9 @@ def test_loop_of_links_is_no_traceback(pip: Scene, conda: Scene) -> None:
         assert scene.purge().failures == ()
 
 
-@pytest.mark.parametrize("name", ["\x1b[2J\x1b[31m", "a\nb", "\x7f\x07", "\udcff\udcfe", "‮gpj", "-rf", "%s{0}", "$(x)"])
+@pytest.mark.parametrize(
+    "name", ["\x1b[2J\x1b[31m", "a\nb", "\x7f\x07", "\udcff\udcfe", "\u202egpj", "-rf", "%s{0}", "$(x)"]
+)
 def test_names_with_escape_sequences_are_only_names(pip: Scene, conda: Scene, name: str) -> None:
     add_package(conda.root / f"{name}-1.0-0")
     (conda.root / f"{name}-1.0-0.conda").write_text("x")
@@ -421,6 +439,41 @@ def bound(source: Path, place: Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", "--lazy", place], check=True)
+
+
+@pytest.fixture
+def old_kernel() -> Iterator[None]:
+    """A kernel before 5.6, or a sandbox that refuses ``openat2``."""
+    kept = list(folders._kernel)
+    kernel = folders._Kernel()
+    kernel._missing = True
+    folders._kernel[:] = [kernel]
+    yield
+    folders._kernel[:] = kept
+
+
+@pytest.mark.usefixtures("old_kernel")
+@pytest.mark.parametrize("place", ["http-v2", "http-v2/0/0/0/0/0", "wheels/aa"])
+def test_links_are_not_followed_on_an_old_kernel_either(pip: Scene, victim: Path, place: str) -> None:
+    entries = pip.entries()
+    assert len(entries) == len(KEYS) + 1
+    replace_by_link(pip.root / place, victim / PIP_PLACES[place])
+    pip.purge()
+    pip.purge(entries.values())
+    assert (pip.root / place).is_symlink()
+
+
+@as_root
+@pytest.mark.root
+@pytest.mark.usefixtures("old_kernel")
+@pytest.mark.parametrize("place", ["libfoo-1.0-0", "libfoo-1.0-0/lib", f"{TRASH}/x/y"])
+def test_bind_mounts_are_not_entered_on_an_old_kernel_either(conda: Scene, victim: Path, place: str) -> None:
+    victim.chmod(0o500)
+    with bound(victim, conda.root / place):
+        assert conda.measure().problems
+        conda.purge()
+        assert victim.stat().st_mode & 0o777 == 0o500
+    victim.chmod(0o755)
 
 
 PIP_MOUNTS = ("http-v2", "http-v2/1", "http-v2/1/1/1/1/1", "wheels", "wheels/aa/bb/cc/" + "d" * 50, "selfcheck",

@@ -24,7 +24,7 @@ from builders.conda_caches import (
     tree_digest,
 )
 from builders.disks import give_to
-from builders.looks import Scene, as_user, du, files_below, frees_of
+from builders.looks import Scene, as_user, broken_packages, du, files_below, frees_of
 from cachewarden.ecosystems.conda import Conda
 from cachewarden.ecosystems.conda_entries import RANK_STANDING_TARBALL, RANKS
 from cachewarden.model.caches import Entry, Kind
@@ -86,17 +86,6 @@ def scene_of(base: CondaBase) -> Scene:
 
 def package_holds(scene: Scene) -> dict[str, str | None]:
     return {Path(entry.path).name: entry.hold for entry in scene.of_kind(Kind.PACKAGE)}
-
-
-def broken_packages(pkgs: Path) -> list[str]:
-    """Folders that conda takes for extracted packages (``info/index.json`` is there) though files are missing."""
-    return [
-        f"{index.parents[1].relative_to(pkgs)}: {path['_path']}"
-        for index in pkgs.rglob("info/index.json")
-        if TRASH not in index.parts
-        for path in json.loads((index.parent / "paths.json").read_text())["paths"]
-        if not os.path.lexists(index.parents[1] / path["_path"])
-    ]
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -202,7 +191,8 @@ def test_tarballs_are_cheaper_while_their_folder_stands(base: CondaBase, scene: 
 
 def add_by_products(pkgs: Path) -> set[str]:
     """What tools leave beside packages; returns what must stay."""
-    for name in (".logs/a.log", ".logs/2.log", "a-1-0.conda.partial", "b-1-0.tar.bz2.c~", ".trash/x", ".trash/d/deep/y",
+    for name in (".logs/a.log", ".logs/2.log", "a-1-0.conda.partial", "b-1-0.tar.bz2.c~", ".trash/x",
+                 ".trash/d/deep/y",
                  "cache/repodata_shards.db", "cache/repodata_shards.db-wal", "cache/01234567.json.zst",
                  "libfoo-0.9-0/info/index.json/odd", "notes.txt", "mine/a/b", "cache/mine.json", ".logs/folder/mine",
                  "pkgs.lock", "cache/cache.lock", "c-1-0.conda/mine"):  # fmt: skip
@@ -350,7 +340,9 @@ def test_rattler_fills_its_cache_again_after_a_purge(home: Path, packages: list[
 def test_nested_packages_are_entries_of_their_channel(home: Path, packages: list[Path]) -> None:
     base = make_base(home, packages, nested=True)
     scene = scene_of(base)
-    found = {entry.path: entry.kind for entry in scene.entries().values() if entry.kind in {Kind.PACKAGE, Kind.TARBALL}}
+    found = {
+        entry.path: entry.kind for entry in scene.entries().values() if entry.kind in {Kind.PACKAGE, Kind.TARBALL}
+    }
     folder = str(base.package_folder("noarch").parent.relative_to(base.pkgs))
     assert len(found) == 2 * len(DISTS)
     assert all(path.startswith(f"{folder}/") for path in found)
@@ -368,7 +360,9 @@ def test_environment_made_after_the_measurement_keeps_its_packages(
     assert set(package_holds(scene)) == {DISTS[0], DISTS[2]}
 
 
-def test_package_extracted_anew_since_the_measurement_stays(base: CondaBase, scene: Scene, packages: list[Path]) -> None:
+def test_package_extracted_anew_since_the_measurement_stays(
+    base: CondaBase, scene: Scene, packages: list[Path]
+) -> None:
     entries = scene.of_kind(Kind.PACKAGE)
     shutil.rmtree(base.extracted("libfoo-1.0-0"))
     base.fetch(packages[0])
@@ -475,7 +469,11 @@ def start() -> Iterator[Start]:
 
     def begin(*arguments: str, code: str = "") -> "subprocess.Popen[bytes]":
         process = subprocess.Popen(
-            [*arguments], executable=sys.executable, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"PYTHONPATH": ""}
+            [*arguments],
+            executable=sys.executable,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={"PYTHONPATH": ""},
         )
         started.append(process)
         assert process.stdin
@@ -494,7 +492,9 @@ def start() -> Iterator[Start]:
 
 
 @pytest.mark.parametrize("tool", ["micromamba", "mamba", "pixi", "conda"])
-def test_running_tool_holds_all_but_logs_and_our_trash(base: CondaBase, scene: Scene, start: Start, tool: str) -> None:
+def test_running_tool_holds_all_but_logs_and_our_trash(
+    base: CondaBase, scene: Scene, start: Start, tool: str
+) -> None:
     add_by_products(base.pkgs)
     (base.pkgs / TRASH).mkdir()
     (base.pkgs / TRASH / "left").write_text("x")
@@ -569,7 +569,13 @@ def test_debris_that_a_process_has_open_is_held(base: CondaBase, scene: Scene, s
 
 
 def test_names_that_are_no_text_or_very_long_are_survived(base: CondaBase, scene: Scene) -> None:
-    names = [b"\xff\xfe-1.0-0", b"new\nline-1.0-0", b"\x1b[31mred-1-0", b"a" * 251 + b"-1-0", "é".encode() * 125 + b"-1-0"]
+    names = [
+        b"\xff\xfe-1.0-0",
+        b"new\nline-1.0-0",
+        b"\x1b[31mred-1-0",
+        b"a" * 251 + b"-1-0",
+        "é".encode() * 125 + b"-1-0",
+    ]
     for name in names:
         shutil.copytree(base.extracted("libfoo-1.0-0"), os.fsdecode(os.fsencode(base.pkgs) + b"/" + name))
         with open(os.fsencode(base.pkgs) + b"/" + name + b"/" + name, "w") as file:

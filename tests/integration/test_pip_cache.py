@@ -407,8 +407,12 @@ def start() -> Iterator[Start]:
     """Starts a process that sleeps under a chosen argument list."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def begin(*arguments: str, code: str = "print(flush=True)\nimport time\ntime.sleep(60)\n") -> subprocess.Popen[bytes]:
-        process = subprocess.Popen([*arguments], executable=sys.executable, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def begin(
+        *arguments: str, code: str = "print(flush=True)\nimport time\ntime.sleep(60)\n"
+    ) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [*arguments], executable=sys.executable, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         started.append(process)
         assert process.stdin
         assert process.stdout

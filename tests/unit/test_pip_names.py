@@ -98,7 +98,9 @@ def test_offset_that_looks_like_text_is_no_part_of_the_name() -> None:
 
 
 def test_zip_sdist_is_named_by_its_root() -> None:
-    assert name_of(wheel("my-pkg-1.0/", "my-pkg-1.0/PKG-INFO", "my-pkg-1.0/a.egg-info/PKG-INFO")) == Named("my-pkg", "1.0")
+    assert name_of(wheel("my-pkg-1.0/", "my-pkg-1.0/PKG-INFO", "my-pkg-1.0/a.egg-info/PKG-INFO")) == Named(
+        "my-pkg", "1.0"
+    )
 
 
 @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
@@ -154,12 +156,18 @@ def test_json_page_lists_the_keys_of_its_files() -> None:
 
 
 def test_html_page_lists_the_keys_of_its_files() -> None:
-    page = b"""<title>Links for foo</title><a href="https://f/foo-1.0.tar.gz?a=1&amp;b=2#sha256=x">f</a><a href='/y'>"""
-    assert dict(pip_names.links_of_page(body_of(page)))[key("https://f/foo-1.0.tar.gz?a=1&b=2")] == Named("foo", "1.0")
+    page = (
+        b"""<title>Links for foo</title><a href="https://f/foo-1.0.tar.gz?a=1&amp;b=2#sha256=x">f</a><a href='/y'>"""
+    )
+    assert dict(pip_names.links_of_page(body_of(page)))[key("https://f/foo-1.0.tar.gz?a=1&b=2")] == Named(
+        "foo", "1.0"
+    )
     assert pip_names.page_name(body_of(page)) == Named("foo", None)
 
 
-@pytest.mark.parametrize("page", [b"{", b"[" * 100_000, b"{}", b'{"files": {}}', b'{"files": [[]], "name": []}', b"", b"\xff"])
+@pytest.mark.parametrize(
+    "page", [b"{", b"[" * 100_000, b"{}", b'{"files": {}}', b'{"files": [[]], "name": []}', b"", b"\xff"]
+)
 def test_broken_page_has_no_links_and_no_name(page: bytes) -> None:
     assert list(pip_names.links_of_page(body_of(page))) == []
     assert pip_names.page_name(body_of(page)) == NOTHING
@@ -197,12 +205,17 @@ def test_headers_name_a_file_only_with_plausible_words() -> None:
     assert pip_names.named_by_headers(response(x_pypi_file_project="a" * 300)) == NOTHING
 
 
-@pytest.mark.parametrize("data", [b"", b"cc=4", b"cc=4,", b"cc=4,\x80", b"cc=4,\x81\xa8response\x01", b"cc=3,x", b"\x1f\x8b"])
+@pytest.mark.parametrize(
+    "data", [b"", b"cc=4", b"cc=4,", b"cc=4,\x80", b"cc=4,\x81\xa8response\x01", b"cc=3,x", b"\x1f\x8b"]
+)
 def test_unknown_form_is_no_response(data: bytes) -> None:
     assert pip_names.response_of(lambda offset, size: data[offset : offset + size]) is None
 
 
-@given(st.binary(max_size=600), st.sampled_from([b"", b"PK\x03\x04", b"\x1f\x8b\x08\0", b"Metadata-Version:", b"{", b"<"]))
+@given(
+    st.binary(max_size=600),
+    st.sampled_from([b"", b"PK\x03\x04", b"\x1f\x8b\x08\0", b"Metadata-Version:", b"{", b"<"]),
+)
 @example(b"PK\x01\x02", b"PK\x03\x04")
 @example(b"PK\x01\x02" + b"\xff" * 42 + b"a-1.dist-info/", b"PK\x03\x04")
 @settings(max_examples=150)

@@ -3,8 +3,12 @@
 import pytest
 
 from cachewarden.ecosystems import conda_use, pip
+from cachewarden.ecosystems.base import Context, Located, Surroundings
 from cachewarden.ecosystems.running import describe, first_running, tools_of
+from cachewarden.model.caches import Cache, Owner
+from cachewarden.model.units import Instant
 from cachewarden.system.ports import Process
+from fakes import FakeFiles
 
 PIPS = [
     "pip install x",
@@ -116,3 +120,54 @@ def test_description_is_the_name_that_matched_not_one_a_process_chose() -> None:
 @pytest.mark.parametrize("arguments", [("",), ("python",), ("python", "-m"), ("python", "-W"), ("/",), ("-m", "pip")])
 def test_odd_argument_lists_are_survived(arguments: tuple[str, ...]) -> None:
     assert first_running([Process(1, 1, "x", arguments)], pip._TOOL, None) is None
+
+
+class Running:
+    """Processes that were seen once."""
+
+    def __init__(self, *seen: Process) -> None:
+        self._seen = seen
+
+    def running(self) -> tuple[Process, ...]:
+        return self._seen
+
+    def open_files(self, uid: int) -> frozenset[str]:
+        return frozenset()
+
+    def locked_inodes(self) -> frozenset[int]:
+        return frozenset()
+
+
+def busy(path: str, *seen: Process) -> str | None:
+    owner = Owner(1000, 1000, "anna", "/home/anna")
+    context = Context(Surroundings(owner, {}, FakeFiles()), Located(), Running(*seen), Instant(0))
+    return conda_use.Use(Cache("conda", path, owner, ""), context).busy()
+
+
+@pytest.mark.parametrize(("uid", "holds"), [(1000, True), (0, True), (1001, False)])
+def test_cache_in_a_home_is_busy_by_its_owner_and_by_root(uid: int, holds: bool) -> None:
+    assert bool(busy("/home/anna/miniforge3/pkgs", process("mamba install x", uid=uid))) == holds
+
+
+def test_cache_for_everybody_is_busy_by_anybody() -> None:
+    assert busy("/opt/conda/pkgs", process("mamba install x", uid=1001)) == "mamba is running (process 7)"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "/opt/conda/bin/python /opt/conda/bin/conda run -n web python server.py",
+        "/opt/conda/bin/python -m conda run --no-capture-output -n web conda-thing",
+        "micromamba run -n web jupyter lab",
+        "mamba -v run x",
+    ],
+)
+def test_conda_run_that_waits_for_its_program_holds_nothing(command: str) -> None:
+    assert busy("/home/anna/miniforge3/pkgs", process(command)) is None
+
+
+@pytest.mark.parametrize(
+    "command", ["conda create -n run", "pixi run x", "conda", "micromamba -r /root run", "conda-env run"]
+)
+def test_other_commands_with_the_word_run_hold(command: str) -> None:
+    assert busy("/home/anna/miniforge3/pkgs", process(command))

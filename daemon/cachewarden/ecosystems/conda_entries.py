@@ -5,7 +5,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from cachewarden.ecosystems.trees import Tally, identity, is_file, is_folder, reason, survey, tolerant_size, weigh_strangers
+from cachewarden.ecosystems.trees import (
+    Tally,
+    identity,
+    is_file,
+    is_folder,
+    reason,
+    survey,
+    tolerant_size,
+    weigh_strangers,
+)
 from cachewarden.model.caches import Entry, Kind, Problem, Share
 from cachewarden.model.units import Bytes, Inodes, Instant
 from cachewarden.system.ports import Folder, Node

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from cachewarden.ecosystems.base import Context
 from cachewarden.ecosystems.running import describe, first_running
 from cachewarden.model.caches import Cache
-from cachewarden.system.ports import Files, Folder
+from cachewarden.system.ports import Files, Folder, Process
 
 _TOOL = re.compile(
     r"(_?conda|mamba|micromamba|conda-standalone|pixi|rattler-build|conda[-_](build|env|pack|mambabuild|lock)"
     r"|anaconda-navigator|boa|constructor)(\.exe|\.py)?"
 )
+_RUNNER = re.compile(r"(conda|mamba|micromamba)(\.exe)?")
 _DEEPEST = 48
 _RECORD = ".json"
 
@@ -34,10 +35,13 @@ class Use:
     def busy(self) -> str | None:
         """Why nothing but logs may go from the cache now."""
         home = self._context.surroundings.owner.home.rstrip("/")
-        # A cache outside the home serves everybody: anybody's conda counts.
-        uid = self._cache.owner.uid if self._cache.path.startswith(home + "/") else None
-        process = first_running(self._context.processes.running(), _TOOL, uid)
-        return describe(process, _TOOL) if process else None
+        running = [process for process in self._context.processes.running() if not _only_waits(process)]
+        # A cache outside the home serves everybody: anybody's conda counts. Root's counts everywhere (sudo conda).
+        uids = {self._cache.owner.uid, 0} if self._cache.path.startswith(home + "/") else {None}
+        for uid in uids:
+            if process := first_running(running, _TOOL, uid):
+                return describe(process, _TOOL)
+        return None
 
     def open_in_it(self, path: str) -> bool:
         """Whether a process of the owner has a file open that is ``path`` (relative to the cache) or below it."""
@@ -68,6 +72,14 @@ class Use:
         if not places:
             return None
         return f"environments may be linked to it by symlink (enabled by {places[0]}): it cannot be proved unused"
+
+
+def _only_waits(process: Process) -> bool:
+    """``conda run`` touches no cache, and stays as long as what it has started: often for weeks."""
+    words = iter(process.arguments)
+    if not any(_RUNNER.fullmatch(word.rpartition("/")[2]) for word in words):
+        return False
+    return next((word for word in words if not word.startswith("-")), None) == "run"
 
 
 def records_of(files: Files, prefix: str) -> Iterator[str]:
