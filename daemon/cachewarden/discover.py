@@ -13,7 +13,7 @@ from cachewarden.model.errors import RefusedError
 from cachewarden.model.policies import ExtraCache
 
 _NEVER_EXACTLY = {"/", "/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/usr", "/usr/local", "/var"}
-_NEVER_EXACTLY |= {"/tmp", "/var/cache", "/var/lib", "/var/log", "/var/spool", "/var/tmp"}  # noqa: S108
+_NEVER_EXACTLY |= {"/tmp", "/var/cache", "/var/lib", "/var/log", "/var/spool", "/var/tmp"}  # noqa: S108 - refused
 _NEVER_BELOW: tuple[str, ...] = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin")
 _NEVER_BELOW += ("/sys",)
 _NEVER_BELOW += ("/usr/bin", "/usr/include", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/sbin", "/usr/share")

@@ -1,4 +1,4 @@
-"""Side by side with what a user would run instead; ratios of one run, since absolute times differ by machine and hour.
+"""Side by side with what a user would run instead: ratios of one run, since absolute times differ by the hour.
 
 usage: python tests/bench/bench.py [--entries N] [--rounds N]
 """
@@ -82,9 +82,13 @@ def main() -> None:
         fill_pip()
         count = f"{options.entries} pip entries"
         bench.row(f"status : du, {count}", bench.ours("status"), bench.theirs("du", "-s", str(cache)))
-        bench.row(f"status : pip cache info, {count}", bench.ours("status"), bench.theirs(pip, "-m", "pip", "cache", "info"))
+        bench.row(
+            f"status : pip cache info, {count}", bench.ours("status"), bench.theirs(pip, "-m", "pip", "cache", "info")
+        )
         purge = bench.ours("purge", "pip", "--all", "--yes")
-        bench.row(f"purge : pip cache purge, {count}", purge, bench.theirs(pip, "-m", "pip", "cache", "purge"), fill_pip)
+        bench.row(
+            f"purge : pip cache purge, {count}", purge, bench.theirs(pip, "-m", "pip", "cache", "purge"), fill_pip
+        )
         bench.row(f"purge : rm -rf, {count}", purge, bench.theirs("rm", "-rf", str(cache)), fill_pip)
         shutil.rmtree(cache, ignore_errors=True)
         count = f"{options.entries} conda files"

@@ -86,12 +86,14 @@ def victim(tmp_path: Path) -> Iterator[Path]:
     add_package(folder)
     (folder / KEYS[0]).write_text("cc=4,")
     (folder / f"{KEYS[0]}.body").write_text("x")
-    before = tree_digest(folder), {path: os.lstat(path).st_nlink for path in folder.rglob("*") if path.is_dir()}
+    before = state(folder)
     yield folder
-    assert (
-        tree_digest(folder),
-        {path: os.lstat(path).st_nlink for path in folder.rglob("*") if path.is_dir()},
-    ) == before
+    assert state(folder) == before
+
+
+def state(folder: Path) -> object:
+    """Contents, modes and how many folders are in each folder."""
+    return tree_digest(folder), {path: path.lstat().st_nlink for path in folder.rglob("*") if path.is_dir()}
 
 
 def replace_by_link(path: Path, target: Path) -> None:
@@ -172,7 +174,7 @@ def test_root_replaced_by_a_link_after_it_was_opened_is_left(pip: Scene, victim:
 def test_root_that_is_a_link_is_not_opened(pip: Scene, victim: Path) -> None:
     shutil.rmtree(pip.root)
     pip.root.symlink_to(victim / "pip")
-    with pytest.raises(OSError, match="(?i)not a directory|symbolic"):
+    with pytest.raises(OSError, match=r"(?i)not a directory|symbolic"):
         pip.measure()
 
 
@@ -262,7 +264,7 @@ def dig(folder: Path, levels: int, *, mode: int = 0o755) -> None:
         os.mkdir("d" * 10, 0o755, dir_fd=here)
         inner = os.open("d" * 10, os.O_RDONLY, dir_fd=here)
         os.close(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=inner))
-        os.fchmod(inner, mode)
+        os.fchmod(here, mode)
         os.close(here)
         here = inner
     os.close(here)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from builders.synthetic import conda_packages, half_packages, pip_responses
 
 COMMAND = str(Path(sys.executable).with_name("cachewarden"))
@@ -76,7 +77,9 @@ def eventually(what: Callable[[], bool], seconds: float = 20) -> None:
 
 def blocks(path: Path) -> int:
     """What ``du`` says; it stumbles over what vanishes meanwhile and says a sum all the same."""
-    done = subprocess.run(["du", "-s", "--block-size=1", str(path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    done = subprocess.run(
+        ["du", "-s", "--block-size=1", str(path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
     return int(done.stdout.split()[0])
 
 
@@ -189,7 +192,7 @@ def test_term_in_the_middle_of_a_purge_ends_it_soon_and_leaves_no_half_package(s
     service.config.write_text(EVERYTHING)
     conda_packages(service.pkgs, 60, files=200)
     with service.running() as process:
-        eventually(lambda: (service.pkgs / ".cachewarden-trash").exists())
+        eventually((service.pkgs / ".cachewarden-trash").exists)
         process.send_signal(signal.SIGTERM)
         assert process.wait(5) == 0
     left = [folder for folder in service.pkgs.iterdir() if folder.name.startswith("made")]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from builders.machine import Machine
 from builders.synthetic import conda_packages, pip_responses
 
@@ -132,9 +133,7 @@ def test_an_extra_cache_is_served_by_the_owner_of_its_folder(machine: Machine) -
     pkgs = machine.home("bob") / "data" / "pkgs"
     conda_packages(pkgs, 1)
     machine.give(machine.home("bob"), "bob")
-    machine.config.write_text(
-        "version: 1\ncaches: [{ecosystem: conda, path: /home/bob/data/pkgs}]\npolicies: []\n"
-    )
+    machine.config.write_text("version: 1\ncaches: [{ecosystem: conda, path: /home/bob/data/pkgs}]\npolicies: []\n")
     (cache,) = answer(machine, "status")["caches"]
     assert (cache["owner"], cache["source"]) == ("bob", "named in the configuration of cachewarden")
 

@@ -88,14 +88,14 @@ def test_done_adds_what_came_of_it() -> None:
     assert one["removed_entries"] == 1
     assert [each["path"] for each in one["failures"]] == ["/home/ann/.cache/pip/b", "/home/ann/.cache/pip"]
     assert found["freed_bytes"] == MIB
-    assert found["filesystems"] == [
-        {"mount": "/home", "free_before_bytes": 100 * MIB, "free_after_bytes": 103 * MIB}
-    ]
+    assert found["filesystems"] == [{"mount": "/home", "free_before_bytes": 100 * MIB, "free_after_bytes": 103 * MIB}]
 
 
 def test_list_and_history_have_the_documented_keys() -> None:
     measured = cache(entry(used=None))
-    (listed,) = json.loads(documents.text(documents.listing([(measured, measured.entries[0])]), pretty=False))["entries"]
+    (listed,) = json.loads(documents.text(documents.listing([(measured, measured.entries[0])]), pretty=False))[
+        "entries"
+    ]
     assert list(listed) == [
         "ecosystem", "owner", "cache", "path", "kind", "name", "version", "size_bytes", "frees_bytes", "last_used",
         "hold",
@@ -242,7 +242,9 @@ def test_a_shortfall_is_said_in_bytes_and_inodes() -> None:
 def test_rounds_are_told_as_one_and_failures_with_their_reason() -> None:
     measured = cache()
     outcomes = [
-        Outcome("p", "purge", measured.cache, (removed(path),), Bytes(MIB), (Failure(f"{path}x", "is open", busy=True),))
+        Outcome(
+            "p", "purge", measured.cache, (removed(path),), Bytes(MIB), (Failure(f"{path}x", "is open", busy=True),)
+        )
         for path in ("a", "b")
     ]
     shown = text(outcome.outcome(record(*outcomes), VIEW))
@@ -303,7 +305,9 @@ def test_explain_knows_a_path_within_a_package() -> None:
 
 
 def test_explain_shows_what_is_gone() -> None:
-    past = PastRemoval("c1", ago(60), "p", "pip", "ann", "/c/a", "six", "1.17", Bytes(MIB), "download, last used 1w ago")
+    past = PastRemoval(
+        "c1", ago(60), "p", "pip", "ann", "/c/a", "six", "1.17", Bytes(MIB), "download, last used 1w ago"
+    )
     shown = text(explain.explain([], [], [past], VIEW))
     assert "six 1.17: removed 1m ago" in shown
     assert "1 MiB freed, under p (pip of ann)" in shown

@@ -12,8 +12,8 @@ from cachewarden.cli.verbs import VERBS, purge
 from cachewarden.model.caches import Kind
 from cachewarden.model.errors import BusyError, ConfigError, RefusedError, UsageError, WorkerError
 from cachewarden.model.plans import CycleRecord, Failure, Outcome, Plan, Shortfall
-from cachewarden.model.policies import ActionKind, Policy, Settings
-from cachewarden.model.units import Bytes, Inodes
+from cachewarden.model.policies import ActionKind, Keep, Policy, Settings
+from cachewarden.model.units import Bytes, Inodes, Seconds
 from makers import NOW, cache
 
 
@@ -87,7 +87,17 @@ def test_ecosystems_may_stand_around_options() -> None:
 
 def test_purge_becomes_one_policy() -> None:
     policy = wish(
-        "pip", "--kind", "download", "--kind", "index", "--package", "torch*", "--unused-for", "30d", "--to-free", "2 GiB"
+        "pip",
+        "--kind",
+        "download",
+        "--kind",
+        "index",
+        "--package",
+        "torch*",
+        "--unused-for",
+        "30d",
+        "--to-free",
+        "2 GiB",
     )
     assert policy.name == "by-hand"
     assert policy.action is ActionKind.PURGE
@@ -117,11 +127,9 @@ def test_a_purge_that_is_not_clear_is_refused(words: list[str], reason: str) -> 
 
 
 def test_by_hand_what_is_new_may_go_and_what_is_kept_stays() -> None:
-    from cachewarden.model.policies import Keep
-
     configured = Settings(keep=Keep(packages=("torch",)))
     made = purge._settings(configured, wish("--all"), ignore_keep=False)
-    assert made.keep == Keep(newer_than=purge.Seconds(0), packages=("torch",))
+    assert made.keep == Keep(newer_than=Seconds(0), packages=("torch",))
     assert purge._settings(configured, wish("--all"), ignore_keep=True).keep.packages == ()
     assert [policy.name for policy in made.policies] == ["by-hand"]
 

@@ -160,14 +160,20 @@ def test_relocation_says_that_it_is_not_available_and_takes_otherwise(otherwise:
     assert record.freed == freed
 
 
+def test_what_was_asked_for_by_hand_is_freed_once_and_not_in_every_round() -> None:
+    policy = Policy("by-hand", ActionKind.PURGE, to_free=Bytes(3 * MIB))
+    workers = FakeWorkers(world(downloads(20), free=0), stuck=["d000"])
+    record = run(workers, policy)
+    assert (record.freed, record.plan.shortfall, workers.asked[1]) == (3 * MIB, 0, ["d003"])
+
+
 def test_stopping_leaves_the_rest_undone_and_says_what_is_wanting() -> None:
-    stop: list[str] = []
     workers = FakeWorkers({"ann": Look((downloads(5), makers.cache(makers.entry("x"), path="/home/ann/b")),
                                        (makers.filesystem(free=0),))})  # fmt: skip
     hooks = Hooks(may_go_on=lambda: len(workers.asked) == 0)
     cycle = Cycle(workers, FakeClock(makers.NOW), Remembering(FakeStore()), hooks)
     record = cycle.run(Settings(policies=(FREE,)), "interval")
-    assert (len(workers.asked), record.plan.shortfall > 0, stop) == (1, True, [])
+    assert (len(workers.asked), record.plan.shortfall) == (1, 150 * MIB - record.freed)
 
 
 def test_a_scheduled_policy_counts_from_when_it_was_first_met_and_acts_when_its_time_came() -> None:

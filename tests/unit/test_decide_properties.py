@@ -18,7 +18,7 @@ from cachewarden.model.policies import ActionKind, Order, Policy, Settings
 from cachewarden.model.units import Bytes, Inodes
 from makers import DAY, HOUR, NOW, cache, entry, filesystem, marks, owner, policy, purges, settings, snapshot
 
-few = examples(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+few = examples(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 Name = tuple[int, str]
 """The number of a cache and the path of an entry in it."""
 

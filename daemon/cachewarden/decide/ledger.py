@@ -86,23 +86,25 @@ class Ledger:
     def _change(self, key: CacheKey, entry: Entry, *, pending: bool) -> Change:
         freed, inodes = int(entry.frees), int(entry.frees_inodes)
         linked_elsewhere, here = int(entry.size) - freed, 0
+        names_gone, names_here = self._names_gone, self._names_here
         for share in entry.shares:
-            inode = (share.device, share.inode)
+            inode, size = (share.device, share.inode), share.frees
             names = share.held if pending else 0
-            linked_elsewhere -= share.frees
-            if self._names_gone.get(inode, 0) + names >= share.needed:
-                freed += share.frees
+            linked_elsewhere -= size
+            if names_gone.get(inode, 0) + names >= share.needed:
+                freed += size
                 inodes += 1
-            elif self._names_here and self._names_here.get((key, inode)) == names:
-                here += share.frees
+            elif names_here and names_here.get((key, inode)) == names:
+                here += size
         return Change(freed, inodes, freed + here + max(0, linked_elsewhere))
 
     def _book(self, key: CacheKey, device: int, entry: Entry, change: Change, sign: int) -> None:
+        names_gone, names_here = self._names_gone, self._names_here
         for share in entry.shares:
             inode, names = (share.device, share.inode), sign * share.held
-            self._names_gone[inode] = self._names_gone.get(inode, 0) + names
-            if self._names_here and (key, inode) in self._names_here:
-                self._names_here[key, inode] -= names
+            names_gone[inode] = names_gone.get(inode, 0) + names
+            if names_here and (key, inode) in names_here:
+                names_here[key, inode] -= names
         self.size[key] -= sign * change.leaves
         self.free[device] = self.free.get(device, 0) + sign * change.freed
         self.inodes[device] = self.inodes.get(device, 0) + sign * change.inodes

@@ -103,22 +103,22 @@ def _choose(draft: Draft, goal: Goal, found: Iterable[Candidate]) -> list[_Taken
     One that frees nothing by itself but shares inodes is taken in the hope that the others with a name of them
     follow. If they do not, it is put back in the end: nothing goes for nothing.
     """
+    ledger = draft.ledger
     taken: list[_Taken] = []
     hopes: list[_Taken] = []
     for cache, entry in found:
-        if goal.content(draft.ledger):
+        if goal.content(ledger):
             break
-        if entry.path in draft.ledger.gone_of(cache):  # told twice: a worker's answer is not to be relied upon
+        if entry.path in ledger.gone_of(cache):  # told twice: a worker's answer is not to be relied upon
             continue
-        one = _Taken(cache, entry, draft.ledger.take(cache, entry))
-        if goal.advances(one.change):
-            taken.append(one)
-        elif entry.shares:
-            taken.append(one)
+        one = _Taken(cache, entry, ledger.take(cache, entry))
+        if not goal.advances(one.change):
+            if not entry.shares:
+                _put_back(draft, [one])
+                draft.skip(where(cache, entry), _FREES_NOTHING)
+                continue
             hopes.append(one)
-        else:
-            _put_back(draft, [one])
-            draft.skip(where(cache, entry), _FREES_NOTHING)
+        taken.append(one)
     return _settled(draft, goal, taken, hopes)
 
 
@@ -160,7 +160,8 @@ def _enter(draft: Draft, policy: str, reason: str, taken: Iterable[_Taken]) -> N
     """Makes one action of each cache's entries."""
     by_cache: dict[CacheKey, list[_Taken]] = {}
     for one in taken:
-        draft.skips.pop(where(one.cache, one.entry), None)
+        if draft.skips:
+            draft.skips.pop(where(one.cache, one.entry), None)
         by_cache.setdefault(key_of(one.cache), []).append(one)
     now = draft.snapshot.taken_at
     for part in by_cache.values():

@@ -202,7 +202,7 @@ def _zip_name(body: Body) -> Named:
 
 
 def _zip_members(tail: bytes) -> Iterator[bytes]:
-    """File names in (the end of) a central directory: 46 bytes of header, the name's length at 28 (APPNOTE 4.3.12)."""
+    """File names in (the end of) a central directory: after 46 bytes, their length at 28 (APPNOTE 4.3.12)."""
     begin = tail.find(b"PK\x01\x02")
     while begin >= 0:
         length = int.from_bytes(tail[begin + 28 : begin + 30], "little")

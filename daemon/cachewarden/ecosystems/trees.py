@@ -146,7 +146,7 @@ def _size_inner(folder: Folder, name: str, tally: Tally, depth: int) -> Iterator
 
 
 def weigh_strangers(folder: Folder, nodes: Iterable[Node], tally: Tally) -> Iterator[Problem]:
-    """Adds what is below those of ``nodes`` that are folders to ``tally``; the nodes themselves are counted already."""
+    """Adds what is below those of ``nodes`` that are folders to ``tally``; they themselves are counted already."""
     for node in nodes:
         if is_folder(node):
             yield from _size_inner(folder, node.name, tally, 0)

@@ -9,6 +9,7 @@ from cachewarden.model.caches import Filesystem, Owner, Problem, Snapshot
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.plans import CycleRecord, Failure, Outcome, Plan, Purge, Relocate
 from cachewarden.model.policies import Settings
+from cachewarden.model.units import Bytes
 from cachewarden.service.assemble import assemble, without
 from cachewarden.service.remembering import Remembering
 from cachewarden.service.workers import Hooks, Workers
@@ -92,16 +93,16 @@ class Cycle:
             done.plans.append(plan)
             purges = [action for action in plan.actions if isinstance(action, Purge)]
             if not purges:
-                break
+                return snapshot
             outcomes = self._act(purges, settings, done)
-            tried = fingerprints(plan, snapshot)
-            self._remembering.judge(tried, outcomes)
-            snapshot = without(snapshot, purges, outcomes, self._latest)
-            snapshot = replace(snapshot, engaged=plan.engaged)
+            self._remembering.judge(fingerprints(plan, snapshot), outcomes)
+            snapshot = replace(without(snapshot, purges, outcomes, self._latest), engaged=plan.engaged)
+            settings = _less_to_free(settings, sum(outcome.freed for outcome in outcomes))
             if not self._hooks.may_go_on():
                 break
-        # What is lacking must be said as it is now, not as it was planned.
-        done.plans.append(replace(decide(snapshot, settings), actions=()))
+        # What is lacking must be said as it is, not as it would be after more removals.
+        nothing = tuple(replace(cache, entries=()) for cache in snapshot.caches)
+        done.plans.append(decide(replace(snapshot, caches=nothing), settings))
         return snapshot
 
     def _act(self, purges: list[Purge], settings: Settings, done: _Done) -> list[Outcome]:
@@ -139,6 +140,15 @@ def _unavailable(move: Relocate, settings: Settings) -> Outcome:
 def _otherwise(settings: Settings, names: set[str]) -> Settings:
     policies = tuple(
         replace(policy, action=policy.otherwise) if policy.name in names else policy for policy in settings.policies
+    )
+    return replace(settings, policies=policies)
+
+
+def _less_to_free(settings: Settings, freed: int) -> Settings:
+    """What was asked for by hand, less what an earlier round freed."""
+    policies = tuple(
+        policy if policy.to_free is None else replace(policy, to_free=Bytes(max(0, policy.to_free - freed)))
+        for policy in settings.policies
     )
     return replace(settings, policies=policies)
 

@@ -159,7 +159,7 @@ def _trigger(normal: str, zone: tzinfo | None) -> Any:  # noqa: ANN401  # APSche
     return OrTrigger([_cron(minute, hour, day, month, "*", zone), _cron(minute, hour, "*", month, weekday, zone)])
 
 
-def _cron(minute: str, hour: str, day: str, month: str, weekday: str, zone: tzinfo | None) -> Any:  # noqa: ANN401
+def _cron(minute: str, hour: str, day: str, month: str, weekday: str, zone: tzinfo | None) -> Any:  # noqa: ANN401 - of APScheduler
     from apscheduler.triggers.cron import CronTrigger
 
     fields = {"minute": minute, "hour": hour, "day": day, "month": month, "day_of_week": weekday}

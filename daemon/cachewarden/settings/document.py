@@ -107,11 +107,11 @@ class _Builder:
         return node
 
     def _next(self) -> yaml.Event:
-        event: yaml.Event = self._loader.get_event()  # type: ignore[no-untyped-call]
+        event: yaml.Event = self._loader.get_event()  # type: ignore[no-untyped-call]  # PyYAML
         return event
 
     def _peek_mark(self) -> Mark:
-        return _mark(self._loader.peek_event().start_mark)  # type: ignore[no-untyped-call]
+        return _mark(self._loader.peek_event().start_mark)  # type: ignore[no-untyped-call]  # PyYAML
 
     def _node(self, path: str, depth: int) -> Node:
         event = self._next()
@@ -135,7 +135,7 @@ class _Builder:
     def _scalar(self, event: yaml.ScalarEvent, mark: Mark, path: str) -> Scalar:
         tag = event.tag
         if tag is None or tag == "!":
-            tag = str(self._loader.resolve(yaml.ScalarNode, event.value, event.implicit))  # type: ignore[no-untyped-call]
+            tag = str(self._loader.resolve(yaml.ScalarNode, event.value, event.implicit))  # type: ignore[no-untyped-call]  # PyYAML
         kind = _KINDS.get(tag)
         if kind is None:
             return self._broken(mark, path, f"expected a plain value, got the tag {printable(tag)}")
