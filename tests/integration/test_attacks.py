@@ -110,7 +110,8 @@ def replace_by_link(path: Path, target: Path) -> None:
 
 
 PIP_PLACES = {
-    "http-v2": "pip/http-v2", "http": "pip/http-v2", "wheels": "pip/wheels", "selfcheck": ".", "selfcheck.json": KEYS[0],
+    "http-v2": "pip/http-v2", "http": "pip/http-v2", "wheels": "pip/wheels", "selfcheck": ".",
+    "selfcheck.json": KEYS[0],
     "http-v2/0": "pip/http-v2/0", "http-v2/0/0/0/0/0": "pip/http-v2/0/0/0/0/0",
     f"http-v2/0/0/0/0/0/{KEYS[0]}": KEYS[0], f"http-v2/0/0/0/0/0/{KEYS[0]}.body": f"{KEYS[0]}.body",
     "wheels/aa": "pip/wheels/aa", "wheels/aa/bb/cc/" + "d" * 50: "pip/wheels/aa/bb/cc/" + "d" * 50,

@@ -254,7 +254,6 @@ def test_what_is_in_use_or_kept_stays(home: Home, conda: CondaBase) -> None:
     assert {each["name"] for each in home.json("list", "--kind", "package")["entries"]} == {"zlib"}
 
 
-@pytest.mark.xfail(strict=True, reason="service/cycle.py counts to_free anew in every round, so all goes")
 def test_to_free_stops_when_it_is_enough(home: Home) -> None:
     done = home.json("purge", "--to-free", "1kB", "--yes")
     assert sum(outcome["removed_entries"] for outcome in done["outcomes"]) == 1
