@@ -57,12 +57,14 @@ def test_a_disk_without_a_free_byte_is_brought_to_until_although_the_state_is_on
         pip_responses(home / ".cache" / "pip", 60, size=MIB // 2)
         conda_packages(home / ".conda" / "pkgs", 4, size=MIB // 10)
         disk.fill(0, reserve_too=True)
-        assert os.statvfs(disk.path).f_bfree * os.statvfs(disk.path).f_frsize < 64 * 1024
+        assert disk.free_bytes() == 0
         status, done = run(home, "run")
         assert (status, done["shortfall_bytes"]) == (0, 0)
         assert free_share(disk) >= 0.4
         largest = max(entry["frees_bytes"] for action in done["actions"] for entry in action["entries"])
-        assert free_share(disk) * os.statvfs(disk.path).f_blocks * 4096 <= 0.4 * 64 * MIB + 2 * largest
+        found = os.statvfs(disk.path)
+        # At most one entry too many; root's reserve, which statvfs hides, decides when that is.
+        assert disk.free_bytes() <= 0.4 * found.f_blocks * found.f_frsize + 2 * largest
 
 
 def test_what_the_plan_says_is_what_statvfs_gains_within_one_percent() -> None:
@@ -115,7 +117,11 @@ def test_the_daemon_notices_a_disk_that_fills_by_other_things() -> None:
                 assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.1)
             disk.fill(4 * MIB)
+            deadline = time.monotonic() + 40
             while free_share(disk) < 0.4:
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.1)
+            while "filled up" not in log.read_text():
                 assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.1)
         finally:

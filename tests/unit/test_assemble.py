@@ -56,6 +56,15 @@ def test_the_same_problem_of_two_owners_is_told_once() -> None:
     assert snapshot.problems == (problem,)
 
 
+def test_folders_that_went_with_an_entry_are_counted_in_what_the_cache_lost() -> None:
+    cache = makers.cache(makers.entry("a"), makers.entry("b"), size=10 * makers.MIB)
+    seen = makers.snapshot(cache, free=0)
+    tried = makers.plan(seen, makers.policy(to_free=1))
+    gone = RemovedEntry("a", Kind.DOWNLOAD, None, None, Bytes(makers.MIB + 20_480), "x")
+    outcome = Outcome("keep-free", "purge", cache.cache, (gone,), gone.freed)
+    assert without(seen, makers.purges(tried), [outcome], {}).caches[0].size == 9 * makers.MIB - 20_480
+
+
 def test_after_a_purge_what_went_is_gone_what_failed_is_held_and_the_disk_is_as_it_is() -> None:
     cache = makers.cache(makers.entry("a"), makers.entry("b"), makers.entry("c"))
     seen = makers.snapshot(cache, free=0)

@@ -55,13 +55,14 @@ class Draft:
     def entry(self) -> Entry:
         """The finished entry."""
         alone, shares = self._folders_above()
+        folders = sum(blocks(shard.node.stat) for shard in alone)
         return Entry(
             path=self.path,
             kind=self.kind,
             name=self.named.name,
             version=self.named.version,
-            size=Bytes(self.tally.size),
-            frees=Bytes(self.tally.frees + sum(blocks(shard.node.stat) for shard in alone)),
+            size=Bytes(self.tally.size + folders),
+            frees=Bytes(self.tally.frees + folders),
             frees_inodes=Inodes(self.tally.frees_inodes + len(alone)),
             modified=Instant(self.tally.modified),
             last_used=Instant(max(self.tally.accessed, self.tally.modified)),

@@ -56,17 +56,17 @@ def without(
     snapshot: Snapshot, purges: Iterable[Purge], outcomes: Iterable[Outcome], latest: Mapping[int, Filesystem]
 ) -> Snapshot:
     """The snapshot after removals: what went is left out, what failed is held for the rest of the cycle."""
-    gone: dict[str, set[str]] = {}
+    gone: dict[str, dict[str, int]] = {}
     failed: dict[str, dict[str, str]] = {}
     for outcome in outcomes:
-        gone.setdefault(outcome.cache.path, set()).update(entry.path for entry in outcome.removed)
+        gone.setdefault(outcome.cache.path, {}).update({entry.path: entry.freed for entry in outcome.removed})
         for failure in outcome.failures:
             failed.setdefault(outcome.cache.path, {})[failure.path] = failure.error
     tried = {(purge.cache.path, chosen.entry.path) for purge in purges for chosen in purge.entries}
     return replace(
         snapshot,
         caches=tuple(
-            _after(cache, gone.get(cache.cache.path, set()), failed.get(cache.cache.path, {}), tried)
+            _after(cache, gone.get(cache.cache.path, {}), failed.get(cache.cache.path, {}), tried)
             for cache in snapshot.caches
         ),
         filesystems=tuple(latest.get(each.device, each) for each in snapshot.filesystems),
@@ -74,14 +74,15 @@ def without(
 
 
 def _after(
-    cache: MeasuredCache, gone: set[str], failed: Mapping[str, str], tried: set[tuple[str, str]]
+    cache: MeasuredCache, gone: Mapping[str, int], failed: Mapping[str, str], tried: set[tuple[str, str]]
 ) -> MeasuredCache:
     root = cache.cache.path
     left: list[Entry] = []
-    freed = 0
+    less = 0
     for entry in cache.entries:
         if entry.path in gone:
-            freed += entry.size
+            # More than its size when folders went with it, less when its files have names elsewhere.
+            less += max(entry.size, gone[entry.path])
         elif (root, entry.path) in tried:
             why = failed.get(entry.path, "it was to go in this cycle already")
             left.append(replace(entry, hold=why))
@@ -89,4 +90,4 @@ def _after(
             left.append(entry)
     if not gone and not failed:
         return replace(cache, entries=tuple(left))
-    return replace(cache, size=Bytes(max(0, cache.size - freed)), entries=tuple(left))
+    return replace(cache, size=Bytes(max(0, cache.size - less)), entries=tuple(left))
