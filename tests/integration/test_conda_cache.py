@@ -28,6 +28,7 @@ from builders.looks import Scene, as_user, broken_packages, du, files_below, fre
 from cachewarden.ecosystems.conda import Conda
 from cachewarden.ecosystems.conda_entries import RANK_STANDING_TARBALL, RANKS
 from cachewarden.model.caches import Entry, Kind
+from cachewarden.system.folders import open_folder
 
 TRASH = ".cachewarden-trash"
 LIBRARY: dict[str, bytes | Link] = {"lib/libfoo.so.1": b"\x7fELF\0" + b"foo" * 5000, "include/foo.h": b"int foo;\n"}
@@ -645,3 +646,28 @@ def test_package_that_cannot_be_seen_whole_stays(packages: list[Path]) -> None:
         assert not (base.pkgs / TRASH).exists()
     finally:
         shutil.rmtree(home)
+
+
+@pytest.mark.parametrize(
+    ("names", "is_one"),
+    [
+        ([], True),
+        (["urls.txt"], True),
+        (["zlib-1.3-0.conda"], True),
+        (["zlib-1.3-0/info/index.json"], True),
+        (["https/host.invalid/main/noarch/zlib-1.3-0/info/index.json"], True),
+        ([".cachewarden-trash/x", "cache/x.json"], True),
+        (["cache/x", ".logs/x", "photos/1.jpg"], False),
+        (["http/index.html"], False),
+        (["file/a/b/letter.txt", ".trash/old"], False),
+        (["projects/zlib/info/index.json"], False),
+    ],
+)
+def test_only_what_conda_makes_is_taken_for_its_cache(tmp_path: Path, names: list[str], is_one: bool) -> None:
+    for name in names:
+        path = tmp_path / "pkgs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    (tmp_path / "pkgs").mkdir(exist_ok=True)
+    with open_folder(str(tmp_path / "pkgs")) as folder:
+        assert (Conda().recognise(folder) is None) is is_one

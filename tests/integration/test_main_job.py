@@ -131,7 +131,7 @@ def test_after_an_aggressive_run_every_environment_is_byte_for_byte_the_same(tmp
     gone = {entry["path"] for action in done["actions"] for entry in action["entries"] if entry["kind"] == "package"}
     assert gone == {str(base.pkgs / name) for name in unused}
     assert {name: tree_digest(prefix) for name, prefix in envs.items()} == before
-    assert {name: environment_problems(prefix) for name, prefix in envs.items()} == dict.fromkeys(envs, [])
+    assert {name: environment_problems(prefix) for name, prefix in envs.items()} == {name: [] for name in envs}
     assert broken_packages(base.pkgs) == []
     holds = {entry["name"]: entry["hold"] for entry in run(tmp_path, "list", "conda")["entries"]}
     assert set(holds) == {"hard", "copied", "soft", "meta", "prefixed"}

@@ -64,7 +64,7 @@ values = st.recursive(simple, lambda inner: st.lists(inner) | st.dictionaries(ke
 
 
 @given(values)
-@settings(max_examples=50)
+@settings(max_examples=20)
 def test_reads_back_what_was_packed(value: object) -> None:
     def deep(each: object) -> int:
         inner = each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
@@ -81,7 +81,7 @@ def test_reads_back_what_was_packed(value: object) -> None:
 @example(b"\xc7\x01\x02\x03", 0)
 @example(b"\x81\x90\x00", 0)
 @example(b"\x81\xca\x00\x00\x00\x00\x00", 0)
-@settings(max_examples=250)
+@settings(max_examples=60)
 def test_arbitrary_bytes_raise_nothing_else(data: bytes, offset: int) -> None:
     try:
         unpack(fetcher(data), offset)
@@ -90,7 +90,7 @@ def test_arbitrary_bytes_raise_nothing_else(data: bytes, offset: int) -> None:
 
 
 @given(values, st.integers(0, 200))
-@settings(max_examples=50)
+@settings(max_examples=20)
 def test_truncated_values_end_too_early_or_are_blobs(value: object, cut: int) -> None:
     packed = pack(value)
     try:

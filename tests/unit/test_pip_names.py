@@ -218,7 +218,7 @@ def test_unknown_form_is_no_response(data: bytes) -> None:
 )
 @example(b"PK\x01\x02", b"PK\x03\x04")
 @example(b"PK\x01\x02" + b"\xff" * 42 + b"a-1.dist-info/", b"PK\x03\x04")
-@settings(max_examples=150)
+@settings(max_examples=40)
 def test_any_body_is_named_or_not_without_an_error(data: bytes, head: bytes) -> None:
     named = name_of(head + data)
     assert named.name is None or named.name.isprintable()
@@ -226,6 +226,6 @@ def test_any_body_is_named_or_not_without_an_error(data: bytes, head: bytes) -> 
 
 
 @given(st.binary(max_size=2000))
-@settings(max_examples=100)
+@settings(max_examples=30)
 def test_any_tar_is_named_or_not_without_an_error(data: bytes) -> None:
     assert isinstance(name_of(gzip.compress(data, mtime=0)), Named)

@@ -315,14 +315,14 @@ _TREES = some.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(some.one_of(some.text(), some.text(alphabet="aon:-[]{}&*!|>'\"%@`,?#<=~ \n\t01\\uUx"), some.binary()))
 def test_any_bytes_give_settings_or_problems_on_one_line_each(text: str | bytes) -> None:
     content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     assert_settings_or_problems(content)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(_TREES)
 def test_any_yaml_gives_settings_or_problems_on_one_line_each(tree: object) -> None:
     top = {"version": 1, **tree} if isinstance(tree, dict) else {"version": 1, "policies": tree}

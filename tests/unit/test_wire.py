@@ -77,7 +77,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_no_json_makes_a_decoder_raise_anything_else(value: object) -> None:
     for wanted in (Entry, tuple[Entry, ...], Kind, str | None):
         try:

@@ -1,6 +1,5 @@
 """What the verbs have in common: a look with its plan, and a cycle that is carried out."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,11 +12,10 @@ from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge
 from cachewarden.model.policies import ActionKind, ExtraCache, Policy, Settings
 from cachewarden.record import Recorder
 from cachewarden.service.workers import Hooks, Workers
-from cachewarden.system.journal import SystemdJournal
+from cachewarden.system.journal import journald
 from cachewarden.system.store import Store
 
 LOOKING = "Looking at the caches"
-_JOURNAL = "/run/systemd/journal/socket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +81,8 @@ def carry_out(session: Session, order: Order, workers: Workers | None = None) ->
             hooks = Hooks(may_go_on=interruption.may_go_on, progress=bar.removed)
             cycle = program.cycle(_Careful(workers, interruption), memory, hooks)
             record = cycle.run(order.settings, order.trigger)
-        if os.path.exists(_JOURNAL):
-            Recorder(SystemdJournal(verbose=session.options.verbose)).cycle(record)
+        if journal := journald(verbose=session.options.verbose):
+            Recorder(journal).cycle(record)
     session.mention(store)
     return record, 128 + interruption.signal if interruption.signal else exit_status(record, order.settings)
 

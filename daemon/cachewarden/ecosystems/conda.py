@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from cachewarden.ecosystems import conda_config
 from cachewarden.ecosystems.base import Context, Guard, Located, Measured, Surroundings
-from cachewarden.ecosystems.conda_entries import TARBALL_ENDINGS, TRASH, PackagesFolder
+from cachewarden.ecosystems.conda_entries import SCHEMES, TARBALL_ENDINGS, TRASH, PackagesFolder
 from cachewarden.ecosystems.conda_use import Use
 from cachewarden.ecosystems.trees import Tally, is_folder, reason, survey
 from cachewarden.model.caches import Cache, Entry, Kind, MeasuredCache, Problem
@@ -13,7 +13,10 @@ from cachewarden.model.units import Bytes
 from cachewarden.system.ports import Folder
 
 OPENED = "a process has it open"
-_MARKS = {"urls.txt", "urls", "cache", TRASH, ".trash", ".logs", "https", "http", "file"}
+_MARKS = {"urls.txt", "urls"}
+_ALSO_THERE = {"cache", TRASH, ".trash", ".logs"}
+"""In every cache, and in other places too: no proof."""
+_NESTED = 6
 
 
 class Conda:
@@ -27,15 +30,15 @@ class Conda:
         return conda_config.locate(surroundings)
 
     def recognise(self, folder: Folder) -> str | None:
-        """``urls.txt`` or an index, a tarball, or an extracted package; or nothing yet."""
-        empty = True
-        for node in folder.nodes():
-            empty = False
-            if node.name in _MARKS or node.name.endswith(TARBALL_ENDINGS):
-                return None
-            if is_folder(node) and _has_index(folder, node.name):
-                return None
-        return None if empty else "does not look like a conda package cache: no urls.txt, tarball or package is in it"
+        """``urls.txt``, a tarball, or an extracted package, also in the nested layout of mamba; or nothing yet."""
+        others = [node for node in folder.nodes() if node.name not in _ALSO_THERE]
+        if any(node.name in _MARKS for node in others) or _holds_package(folder, 0):
+            return None
+        return (
+            None
+            if not others
+            else "does not look like a conda package cache: no urls.txt, tarball or package is in it"
+        )
 
     def measure(self, cache: Cache, folder: Folder, context: Context) -> Measured:
         """All entries, with the reasons why packages in use must stay."""
@@ -63,6 +66,22 @@ class Conda:
             return OPENED if entry.kind is Kind.DEBRIS and use.open_in_it(entry.path) else None
 
         return ask
+
+
+def _holds_package(folder: Folder, depth: int) -> bool:
+    """Whether a tarball or a package is in it, or below the folders of mamba's schemes and channels."""
+    for node in folder.nodes():
+        if node.name.endswith(TARBALL_ENDINGS):
+            return True
+        if not is_folder(node):
+            continue
+        if _has_index(folder, node.name):
+            return True
+        if (depth or node.name in SCHEMES) and depth < _NESTED:
+            with folder.folder(node.name) as inner:
+                if _holds_package(inner, depth + 1):
+                    return True
+    return False
 
 
 def _has_index(folder: Folder, name: str) -> bool:

@@ -22,7 +22,7 @@ from cachewarden.system.ports import Folder, Node
 TRASH = ".cachewarden-trash"
 TARBALL_ENDINGS = (".conda", ".tar.bz2")
 _DEBRIS_ENDINGS = (".partial", ".c~", ".conda_trash")
-_SCHEMES = {"http", "https", "file", "ftp", "s3", "oci"}
+SCHEMES = {"http", "https", "file", "ftp", "s3", "oci"}
 _DISTRIBUTION = re.compile(r"(?P<name>[^/]+)-(?P<version>[^-/]+)-(?P<build>[^-/]+)")
 _INDEX_FILE = re.compile(
     r"(?P<key>[0-9a-f]{8})(\.info)?(\.json|\.msgpack\.zst|\.state\.json|\.solv|\.json\.zst|\.jlap)"
@@ -120,7 +120,7 @@ class PackagesFolder:
                 self._index(folder, path)
             elif _is_package(folder):
                 self._package(folder, node, path)
-            elif depth < _DEEPEST_CHANNEL and (depth or node.name in _SCHEMES):
+            elif depth < _DEEPEST_CHANNEL and (depth or node.name in SCHEMES):
                 self._tally.add(node.stat)
                 self._level(folder, path, depth + 1)
             else:

@@ -109,7 +109,7 @@ class Program:
         """Held for the life of the process; BusyError when there is another."""
         path = os.path.join(self.state_folder, _DAEMON_LOCK)
         with suppress(OSError):
-            os.makedirs(self.state_folder, mode=0o755, exist_ok=True)
+            os.makedirs(self.state_folder, mode=0o700, exist_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         lock = self._lock(path)
         if lock:
@@ -118,7 +118,7 @@ class Program:
 
     def _lock(self, path: str) -> Lock | None:
         with suppress(OSError):  # it may be there all the same
-            os.makedirs(self.state_folder, mode=0o755, exist_ok=True)
+            os.makedirs(self.state_folder, mode=0o700, exist_ok=True)
         try:
             return Lock(path)
         except OSError:

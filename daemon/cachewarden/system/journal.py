@@ -48,9 +48,13 @@ class StreamJournal:
 
 def best_journal(*, verbose: bool) -> Journal:
     """journald where its socket is and no person watches the terminal, else standard error."""
-    if os.path.exists(_SOCKET) and not sys.stderr.isatty():
-        return SystemdJournal(verbose=verbose)
-    return StreamJournal(verbose=verbose)
+    found = None if sys.stderr.isatty() else journald(verbose=verbose)
+    return found or StreamJournal(verbose=verbose)
+
+
+def journald(*, verbose: bool) -> Journal | None:
+    """journald where its socket is."""
+    return SystemdJournal(verbose=verbose) if os.path.exists(_SOCKET) else None
 
 
 def _encodable(text: str) -> str:

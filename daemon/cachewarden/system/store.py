@@ -133,7 +133,7 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
         try:
             if writable:
-                os.makedirs(folder, mode=0o755, exist_ok=True)
+                os.makedirs(folder, mode=0o700, exist_ok=True)
             if writable or os.path.exists(self._path):
                 self._connection = self._open()
         except (OSError, sqlite3.Error, _OtherVersionError) as error:
