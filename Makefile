@@ -33,8 +33,9 @@ test: dev
 test-unit: dev
 	$(BIN)/python -m pytest tests/unit tests/project
 
-test-system: dev
+test-system:
 	@[ "$$(id -u)" = 0 ] || { echo "test-system needs root: sudo make test-system" >&2; exit 2; }
+	@PYTHON=$(PYTHON) .ci/setup system
 	$(BIN)/python -m pytest tests/system
 
 bench: dev
