@@ -13,13 +13,12 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from cachewarden.ecosystems.base import Context, Ecosystem, Guard
-from cachewarden.model.caches import Entry, Kind
+from cachewarden.model.caches import TRASH, Entry, Kind
 from cachewarden.model.plans import Failure, Outcome, Purge, RemovedEntry
 from cachewarden.model.units import Bytes
 from cachewarden.system.ports import WritableFolder
 from cachewarden.system.removal import Removal, StoppedError, TreeRemover, remove_empty, remove_file
 
-TRASH = ".cachewarden-trash"
 _LONGEST_NAME = 240
 """Bytes; filesystems allow 255."""
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}

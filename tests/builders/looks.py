@@ -15,7 +15,7 @@ import psutil
 
 from cachewarden import act
 from cachewarden.ecosystems.base import Context, Ecosystem, Located, Measured, Surroundings
-from cachewarden.model.caches import Cache, Entry, Kind, Owner
+from cachewarden.model.caches import TRASH, Cache, Entry, Kind, Owner
 from cachewarden.model.plans import Chosen, Outcome, Purge, RemovedEntry
 from cachewarden.model.units import Bytes, Inodes, Instant
 from cachewarden.system.files import RealFiles
@@ -132,7 +132,7 @@ def broken_packages(pkgs: Path) -> list[str]:
     return [
         f"{index.parents[1].relative_to(pkgs)}: {path['_path']}"
         for index in pkgs.rglob("info/index.json")
-        if act.TRASH not in index.parts
+        if TRASH not in index.parts
         for path in json.loads((index.parent / "paths.json").read_text())["paths"]
         if not os.path.lexists(index.parents[1] / path["_path"])
     ]

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from cachewarden.ecosystems import conda_config
 from cachewarden.ecosystems.base import Context, Guard, Located, Measured, Surroundings
-from cachewarden.ecosystems.conda_entries import SCHEMES, TARBALL_ENDINGS, TRASH, PackagesFolder
+from cachewarden.ecosystems.conda_entries import SCHEMES, TARBALL_ENDINGS, PackagesFolder
 from cachewarden.ecosystems.conda_use import Use
 from cachewarden.ecosystems.trees import Tally, is_folder, reason, survey
-from cachewarden.model.caches import Cache, Entry, Kind, MeasuredCache, Problem
+from cachewarden.model.caches import TRASH, Cache, Entry, Kind, MeasuredCache, Problem
 from cachewarden.model.units import Bytes
 from cachewarden.system.ports import Folder
 

@@ -15,11 +15,10 @@ from cachewarden.ecosystems.trees import (
     tolerant_size,
     weigh_strangers,
 )
-from cachewarden.model.caches import Entry, Kind, Problem, Share
+from cachewarden.model.caches import TRASH, Entry, Kind, Problem, Share
 from cachewarden.model.units import Bytes, Inodes, Instant
 from cachewarden.system.ports import Folder, Node
 
-TRASH = ".cachewarden-trash"
 TARBALL_ENDINGS = (".conda", ".tar.bz2")
 _DEBRIS_ENDINGS = (".partial", ".c~", ".conda_trash")
 SCHEMES = {"http", "https", "file", "ftp", "s3", "oci"}

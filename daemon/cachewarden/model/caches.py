@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from cachewarden.model.units import Bytes, Inodes, Instant
 
+TRASH = ".cachewarden-trash"
+"""The folder at the top of a cache to which packages are renamed before they are deleted; the tools ignore it."""
+
 
 class Kind(StrEnum):
     """What an entry is; the words of the policy language."""

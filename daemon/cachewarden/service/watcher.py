@@ -18,7 +18,7 @@ from watchdog.observers.api import BaseObserver
 
 from cachewarden.discover import discover
 from cachewarden.ecosystems.base import Surroundings
-from cachewarden.model.caches import Cache, Owner
+from cachewarden.model.caches import TRASH, Cache, Owner
 from cachewarden.service.wire import Channel
 from cachewarden.service.worker import LookRequest
 from cachewarden.system.files import RealFiles
@@ -28,7 +28,7 @@ BUDGET = 8192
 _MOST_CACHES = 8
 _GROWING = {"created", "moved", "closed"}
 _QUIET_SECONDS = 2.0
-_OURS = "/.cachewarden-trash"
+_OURS = f"/{TRASH}"
 
 
 class _Handler(FileSystemEventHandler):

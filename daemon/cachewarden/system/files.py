@@ -5,7 +5,7 @@ import os
 import stat
 
 from cachewarden.model.units import Bytes, Inodes
-from cachewarden.system.folders import OpenFolder, open_folder
+from cachewarden.system.folders import OpenFolder, mount_number, open_folder
 from cachewarden.system.ports import Mount, Space
 
 _OCTAL_ESCAPES = (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\"))
@@ -55,7 +55,7 @@ class RealFiles:
         """The mount whose number the kernel gives for ``path``."""
         fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
-            number = _mount_number(fd)
+            number = str(mount_number(fd))
         finally:
             os.close(fd)
         for line in _mount_lines():
@@ -73,14 +73,6 @@ class RealFiles:
             inodes_total=Inodes(found.f_files),
             inodes_free=Inodes(found.f_favail),
         )
-
-
-def _mount_number(fd: int) -> str:
-    with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as lines:
-        for line in lines:
-            if line.startswith("mnt_id:"):
-                return line.split()[1]
-    raise OSError(errno.ENOENT, "the kernel does not tell mount numbers")
 
 
 def _mount_lines() -> list[str]:

@@ -63,7 +63,7 @@ class _Kernel:
 def _open_below_by_mount_number(fd: int, name: str, flags: int) -> int:
     found = os.open(name, flags, dir_fd=fd)
     try:
-        if _mount_number(found) != _mount_number(fd):
+        if mount_number(found) != mount_number(fd):
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), name)
     except OSError:
         os.close(found)
@@ -71,7 +71,8 @@ def _open_below_by_mount_number(fd: int, name: str, flags: int) -> int:
     return found
 
 
-def _mount_number(fd: int) -> int:
+def mount_number(fd: int) -> int:
+    """The kernel's number of the mount that an open descriptor is on; OSError where it does not tell."""
     with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as lines:
         for line in lines:
             if line.startswith("mnt_id:"):
