@@ -73,10 +73,12 @@ def _vet(candidate: Candidate, surroundings: Surroundings, ecosystem: Ecosystem)
             raise RefusedError(f"refused as a cache ({candidate.source}): {why}")
     status = files.stat(real)
     if status is None:
+        if _is_link(candidate.path, surroundings):
+            raise RefusedError(f"refused as a cache ({candidate.source}): it is a link to {real}, out of reach")
         return None
     if status.st_uid != owner.uid:
-        if not candidate.configured:
-            return None
+        if not candidate.configured and not _is_below(candidate.path, owner.home):
+            return None  # the machine-wide place of somebody else, who will have it
         raise RefusedError(
             f"refused as a cache ({candidate.source}): it belongs to {_user(status.st_uid)}, not to {owner.name}"
         )
@@ -90,6 +92,17 @@ def _vet(candidate: Candidate, surroundings: Surroundings, ecosystem: Ecosystem)
         if why := ecosystem.recognise(folder):
             raise RefusedError(f"refused as a cache ({candidate.source}): it {why}")
     return Cache(ecosystem.name, real, owner, source)
+
+
+def _is_link(path: str, surroundings: Surroundings) -> bool:
+    """Whether the last name of a path is a link; links above it (a home on another disk) do not matter."""
+    folder, _, name = path.rstrip("/").rpartition("/")
+    files = surroundings.files
+    return files.real_path(path) != f"{files.real_path(folder or '/').rstrip('/')}/{name}"
+
+
+def _is_below(path: str, home: str) -> bool:
+    return path.startswith(home.rstrip("/") + "/")
 
 
 def forbidden(path: str, home: str) -> str | None:

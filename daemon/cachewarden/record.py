@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 
 from cachewarden.model.caches import Problem
-from cachewarden.model.plans import CycleRecord, Outcome, Shortfall, Standing, State
+from cachewarden.model.plans import CycleRecord, Failure, Outcome, Shortfall, Standing, State
 from cachewarden.model.units import human_bytes
 from cachewarden.system.ports import Journal
 
@@ -54,6 +54,13 @@ class Recorder:
         self._told[key] = message
         self.event(event, DEBUG if repeated else priority, message, **fields)
 
+    def while_it_lasts(self, event: Event, priority: int, subject: str, message: str, **fields: str | int) -> None:
+        """One entry, and no other before it has ``settled``: its figures change all the time."""
+        key = f"{event.name} {subject}"
+        repeated = key in self._told
+        self._told[key] = ""
+        self.event(event, DEBUG if repeated else priority, message, **fields)
+
     def settled(self, event: Event, still: Iterable[str]) -> None:
         """Forgets what is no longer so, that it may be told again when it comes back."""
         keep = {f"{event.name} {subject}" for subject in still}
@@ -65,6 +72,9 @@ class Recorder:
         self._problems(record)
         for outcome in record.outcomes:
             self._outcome(outcome, record)
+        self.settled(
+            Event.FAILED, (_subject(outcome, each) for outcome in record.outcomes for each in outcome.failures)
+        )
         standings = record.plan.standings
         reports = {standing.policy: standing for standing in standings if standing.state is State.TRIGGERED}
         acted = {outcome.policy for outcome in record.outcomes} | {each.policy for each in record.plan.shortfalls}
@@ -93,9 +103,9 @@ class Recorder:
             )  # fmt: skip
             self.event(Event.REMOVED, INFO, message, **fields, freed_bytes=outcome.freed, reason=reason)
         for failure in outcome.failures[:_MOST_PATHS]:
-            message = f"{outcome.policy}: {failure.path} was not removed: {failure.error}"
+            message = f"{outcome.policy}: {_subject(outcome, failure)} was not removed: {failure.error}"
             priority = INFO if failure.busy else WARNING
-            self.once(Event.FAILED, priority, failure.path, message, **fields, reason=failure.error)
+            self.once(Event.FAILED, priority, _subject(outcome, failure), message, **fields, reason=failure.error)
         if len(outcome.failures) > _MOST_PATHS:
             more = len(outcome.failures) - _MOST_PATHS
             self.event(Event.FAILED, WARNING, f"{outcome.policy}: {more} more were not removed", **fields)
@@ -103,21 +113,15 @@ class Recorder:
     def _reports(self, standings: list[Standing]) -> None:
         for standing in standings:
             message = f"{standing.policy}: {standing.reason}"
-            self.once(Event.REPORTED, INFO, standing.policy, message, policy=standing.policy, reason=standing.reason)
+            fields = {"policy": standing.policy, "reason": standing.reason}
+            self.while_it_lasts(Event.REPORTED, INFO, standing.policy, message, **fields)
         self.settled(Event.REPORTED, (standing.policy for standing in standings))
 
     def _shortfalls(self, record: CycleRecord) -> None:
         for short in record.plan.shortfalls:
-            subject = f"{short.policy}@{short.place}"
-            # The figure changes all the time; that something is wanting is said once.
-            key = f"{Event.SHORTFALL.name} {subject}"
-            repeated = key in self._told
-            self._told[key] = ""
             message = f"{short.policy}: {_lack(short)} at {short.place}, and nothing more may be removed"
-            self.event(
-                Event.SHORTFALL, DEBUG if repeated else ERROR, message,
-                policy=short.policy, cycle=record.id, reason=message,
-            )  # fmt: skip
+            fields = {"policy": short.policy, "cycle": record.id, "reason": message}
+            self.while_it_lasts(Event.SHORTFALL, ERROR, f"{short.policy}@{short.place}", message, **fields)
         self.settled(Event.SHORTFALL, (f"{short.policy}@{short.place}" for short in record.plan.shortfalls))
 
     def _summary(self, record: CycleRecord) -> None:
@@ -126,12 +130,17 @@ class Recorder:
         message = f"cycle ({record.trigger}): {human_bytes(record.freed)} freed, {removed} entries removed"
         if failures:
             message += f", {failures} not removed"
-        priority = INFO if record.outcomes else DEBUG
+        priority = INFO if removed else DEBUG
         self.event(Event.CYCLE, priority, message, cycle=record.id, freed_bytes=record.freed, trigger=record.trigger)
 
 
 def _at(problem: Problem) -> Mapping[str, str]:
     return {"cache": problem.path, "reason": problem.reason}
+
+
+def _subject(outcome: Outcome, failure: Failure) -> str:
+    """The absolute path: two owners' caches may hold the same names."""
+    return failure.path if failure.path.startswith("/") else f"{outcome.cache.path}/{failure.path}"
 
 
 def _fields(outcome: Outcome, record: CycleRecord) -> dict[str, str | int]:

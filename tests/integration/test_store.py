@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,17 @@ def test_names_that_are_no_text_are_kept_escaped(tmp_path: Path) -> None:
     store.save_cycle(cycle(path="http/\udcff"))
     store.save_sightings("/c", {"\udcff": Sighting(Instant(1), Instant(2))}, ())
     assert (store.trouble, len(store.removals("http/\\udcff", 1))) == (None, 1)
+
+
+def test_what_a_hostile_file_calls_its_package_never_stops_the_program(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path), writable=True)
+    name = RemovedEntry("p", Kind.PACKAGE, "\ud800bad", "\udcff", Bytes(1), "\udcff")
+    store.save_cycle(replace(cycle(), outcomes=(replace(cycle().outcomes[0], removed=(name,)),)))
+    assert (store.trouble, [past.id for past in store.cycles(5)]) == (None, ["c1"])
+    store.save_cycle(replace(cycle("c2", at=9), outcomes=(replace(cycle().outcomes[0], freed=Bytes(1 << 70)),)))
+    assert store.trouble is not None
+    store.save_cycle(cycle("c3", at=10))
+    assert [past.id for past in store.cycles(5)] == ["c3", "c1"]
 
 
 def test_memories_and_sightings_are_replaced_and_forgotten(tmp_path: Path) -> None:

@@ -85,8 +85,52 @@ def test_a_cache_behind_a_link_to_another_users_files_is_refused_with_the_reason
     machine.config.write_text(PURGE_ALL.replace("- {name: all", "- {name: all, match: {owner: ann}"))
     link.symlink_to("/home/bob/.cache/pip")
     machine.give(link.parent, "ann")
-    answer(machine, "run")
+    done = answer(machine, "run")
     assert left(victim) == 6
+    reasons = {problem["path"]: problem["reason"] for problem in answer(machine, "status")["problems"]}
+    assert "it is a link to /home/bob/.cache/pip, out of reach" in reasons["/home/ann/.cache/pip"]
+    machine.home("bob").chmod(0o755)
+    (problem,) = answer(machine, "status")["problems"]
+    assert "it belongs to bob, not to ann" in problem["reason"]
+    assert done["outcomes"] == []
+
+
+def test_a_cache_that_sudo_took_over_is_refused_with_the_reason(machine: Machine) -> None:
+    cache = pip_cache(machine, "bob")
+    machine.give(cache, "root")
+    (problem,) = answer(machine, "status")["problems"]
+    assert (problem["path"], "it belongs to root, not to bob" in problem["reason"]) == ("/home/bob/.cache/pip", True)
+
+
+def test_odd_times_and_names_do_not_cost_an_owner_the_look(machine: Machine) -> None:
+    cache = pip_cache(machine, "ann")
+    bodies = sorted(cache.rglob("*.body"))
+    os.utime(bodies[0], (-4_000_000_000, -4_000_000_000))
+    os.utime(bodies[1], (2**33, 2**33))
+    pkgs = machine.home("ann") / ".conda" / "pkgs"
+    for number, (package, name) in enumerate(
+        zip(conda_packages(pkgs, 4), ("\ud800bad", "a\0b", "x" * 70_000, "../../etc"), strict=True)
+    ):
+        (package / "info" / "repodata_record.json").write_text(json.dumps({"name": name, "version": number}))
+    machine.give(machine.home("ann"), "ann")
+    machine.config.write_text(PURGE_ALL)
+    assert {entry["name"] for entry in answer(machine, "list", "conda")["entries"]} == {f"made{n}" for n in range(4)}
+    done = answer(machine, "run")
+    assert ([path.name for path in pkgs.iterdir()], done["shortfall_bytes"]) == (["urls.txt"], 0)
+    assert len(answer(machine, "history")["cycles"]) == 1
+
+
+def test_a_package_cache_below_opt_is_served_by_its_own_owner(machine: Machine) -> None:
+    base = machine.folder / "opt" / "lab"
+    (base / "conda-meta").mkdir(parents=True)
+    (base / "conda-meta" / "history").write_text("")
+    conda_packages(base / "pkgs", 1)
+    with (machine.folder / "passwd").open("a") as passwd:
+        passwd.write("\nsvc:x:450:450::/nonexistent:/usr/sbin/nologin\n")
+    os.chown(base / "pkgs", 450, 450)
+    assert [(cache["owner"], cache["path"]) for cache in answer(machine, "status")["caches"]] == [
+        ("svc", "/opt/lab/pkgs")
+    ]
 
 
 def test_files_of_root_in_a_users_cache_are_a_failure_and_stay(machine: Machine) -> None:

@@ -124,6 +124,15 @@ def test_a_lost_worker_costs_its_owner_only() -> None:
     )
 
 
+def test_the_same_failure_in_every_cycle_is_one_line_of_history() -> None:
+    policy = Policy("move", ActionKind.RELOCATE, free_space=BELOW_TEN, to="/media/usb/{owner}")
+    store = FakeStore()
+    cycle = Cycle(FakeWorkers(world(downloads(4), free=0)), FakeClock(makers.NOW), Remembering(store), Hooks())
+    for _ in range(5):
+        cycle.run(Settings(policies=(policy,)), "interval")
+    assert len(store.saved_cycles) == 1
+
+
 def test_a_policy_that_freed_nothing_does_not_try_the_same_again() -> None:
     store = FakeStore()
     looks = world(makers.cache(makers.entry("d")), free=0)

@@ -4,6 +4,7 @@ import json
 import socket
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -37,6 +38,11 @@ def over_the_wire(value: object) -> object:
 
 def test_an_entry_survives_the_wire_with_undecodable_names() -> None:
     assert decoder(Entry)(over_the_wire(encoder(Entry)(ENTRY))) == ENTRY
+
+
+def test_a_time_before_1970_is_a_time() -> None:
+    old = replace(ENTRY, modified=Instant(-5 * 10**18), identity=Identity(1, 2, Instant(-1)))
+    assert decoder(Entry)(over_the_wire(encoder(Entry)(old))) == old
 
 
 def test_tuples_of_entries_survive_the_wire() -> None:

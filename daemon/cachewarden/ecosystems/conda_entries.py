@@ -22,6 +22,7 @@ from cachewarden.system.ports import Folder, Node
 TARBALL_ENDINGS = (".conda", ".tar.bz2")
 _DEBRIS_ENDINGS = (".partial", ".c~", ".conda_trash")
 SCHEMES = {"http", "https", "file", "ftp", "s3", "oci"}
+_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]{0,199}")
 _DISTRIBUTION = re.compile(r"(?P<name>[^/]+)-(?P<version>[^-/]+)-(?P<build>[^-/]+)")
 _INDEX_FILE = re.compile(
     r"(?P<key>[0-9a-f]{8})(\.info)?(\.json|\.msgpack\.zst|\.state\.json|\.solv|\.json\.zst|\.jlap)"
@@ -103,7 +104,7 @@ class PackagesFolder:
             draft.accessed = max(draft.accessed, node.stat.st_atime_ns)
         match = _DISTRIBUTION.fullmatch(draft.distribution) if draft.kind is Kind.TARBALL else None
         if match:
-            draft.name, draft.version = match["name"], match["version"]
+            draft.name, draft.version = _word(match["name"]), _word(match["version"])
         self.drafts.append(draft)
 
     def _folder(self, parent: Folder, node: Node, path: str, depth: int) -> None:
@@ -178,7 +179,7 @@ class PackagesFolder:
         """Name and version by ``repodata_record.json``, the source of truth, or ``index.json``."""
         match = _DISTRIBUTION.fullmatch(draft.distribution)
         if match:
-            draft.name, draft.version = match["name"], match["version"]
+            draft.name, draft.version = _word(match["name"]), _word(match["version"])
         with package.folder("info") as info:
             for name in ("repodata_record.json", "index.json"):
                 try:
@@ -189,9 +190,9 @@ class PackagesFolder:
                     record = json.loads(info.read(name, _LONGEST_RECORD))
                 except (OSError, ValueError, RecursionError):
                     continue
-                if isinstance(record, dict) and isinstance(record.get("name"), str):
-                    draft.name = record["name"]
-                    draft.version = str(record.get("version")) if record.get("version") is not None else None
+                name_in_it = _word(record.get("name")) if isinstance(record, dict) else None
+                if name_in_it:
+                    draft.name, draft.version = name_in_it, _word(record.get("version"))
                     return
 
     def entries(self) -> Iterator[Entry]:
@@ -245,6 +246,11 @@ class PackagesFolder:
             for share in draft.tally.shares()
             if self._tally.shared[share.device, share.inode].met >= share.needed
         )
+
+
+def _word(value: object) -> str | None:
+    """Only what has the form of a package name or a version is believed to be one."""
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else None
 
 
 def _without_ending(path: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from cachewarden.model.caches import Entry, Filesystem, Kind, Look, MeasuredCache, Problem, Snapshot
+from cachewarden.model.caches import Cache, Entry, Filesystem, Kind, Look, MeasuredCache, Problem, Snapshot
 from cachewarden.model.plans import Outcome, Purge
 from cachewarden.model.policies import Settings
 from cachewarden.model.units import Bytes, Instant
@@ -12,22 +12,24 @@ from cachewarden.model.units import Bytes, Instant
 def assemble(looks: Iterable[Look], problems: Iterable[Problem], settings: Settings, now: Instant) -> Snapshot:
     """One snapshot; what one owner's environments record is kept in the caches that others share with them."""
     looks = list(looks)
-    caches: dict[str, MeasuredCache] = {}
+    caches: dict[tuple[int, str], MeasuredCache] = {}
     filesystems: dict[int, Filesystem] = {}
     for seen in looks:
         others = {name for other in looks if other is not seen for name in other.references}
         for cache in seen.caches:
-            caches.setdefault(cache.cache.path, _kept_for_others(cache, others))
+            # By owner too: a worker that claims another's cache must not hide it.
+            caches.setdefault((cache.cache.owner.uid, cache.cache.path), _kept_for_others(cache, others))
         for filesystem in seen.filesystems:
             filesystems.setdefault(filesystem.device, filesystem)
     theirs = [problem for seen in looks for problem in seen.problems]
-    told = [*problems, *theirs, *_unclaimed(settings, caches, looks)]
+    told = [*problems, *theirs, *_unclaimed(settings, tuple(caches.values()), looks)]
+    places = {path for _, path in caches}
     return Snapshot(
         taken_at=now,
         caches=tuple(caches.values()),
         filesystems=tuple(filesystems.values()),
         # What one owner may not have is no problem where the right one has it.
-        problems=tuple(dict.fromkeys(problem for problem in told if problem.path not in caches)),
+        problems=tuple(dict.fromkeys(problem for problem in told if problem.path not in places)),
     )
 
 
@@ -44,10 +46,10 @@ def _with_hold(entry: Entry, distributions: set[str]) -> Entry:
     return entry
 
 
-def _unclaimed(settings: Settings, caches: Mapping[str, MeasuredCache], looks: list[Look]) -> Iterable[Problem]:
+def _unclaimed(settings: Settings, caches: tuple[MeasuredCache, ...], looks: list[Look]) -> Iterable[Problem]:
     spoken_of = {problem.path for seen in looks for problem in seen.problems}
     for extra in settings.caches:
-        known = any(each.cache.path == extra.path or extra.path in each.cache.source for each in caches.values())
+        known = any(each.cache.path == extra.path or extra.path in each.cache.source for each in caches)
         if not known and extra.path not in spoken_of:
             yield Problem(extra.path, "named under caches, but it is not there or belongs to nobody who is served")
 
@@ -56,34 +58,40 @@ def without(
     snapshot: Snapshot, purges: Iterable[Purge], outcomes: Iterable[Outcome], latest: Mapping[int, Filesystem]
 ) -> Snapshot:
     """The snapshot after removals: what went is left out, what failed is held for the rest of the cycle."""
-    gone: dict[str, dict[str, int]] = {}
-    failed: dict[str, dict[str, str]] = {}
+    gone: dict[tuple[int, str], dict[str, int]] = {}
+    failed: dict[tuple[int, str], dict[str, str]] = {}
     for outcome in outcomes:
-        gone.setdefault(outcome.cache.path, {}).update({entry.path: entry.freed for entry in outcome.removed})
-        for failure in outcome.failures:
-            failed.setdefault(outcome.cache.path, {})[failure.path] = failure.error
-    tried = {(purge.cache.path, chosen.entry.path) for purge in purges for chosen in purge.entries}
+        key = _key(outcome.cache)
+        gone.setdefault(key, {}).update({entry.path: entry.freed for entry in outcome.removed})
+        failed.setdefault(key, {}).update({failure.path: failure.error for failure in outcome.failures})
+    tried: dict[tuple[int, str], set[str]] = {}
+    for purge in purges:
+        tried.setdefault(_key(purge.cache), set()).update(chosen.entry.path for chosen in purge.entries)
     return replace(
         snapshot,
         caches=tuple(
-            _after(cache, gone.get(cache.cache.path, {}), failed.get(cache.cache.path, {}), tried)
+            _after(cache, gone.get(key, {}), failed.get(key, {}), tried.get(key, set()))
             for cache in snapshot.caches
+            for key in (_key(cache.cache),)
         ),
         filesystems=tuple(latest.get(each.device, each) for each in snapshot.filesystems),
     )
 
 
+def _key(cache: Cache) -> tuple[int, str]:
+    return cache.owner.uid, cache.path
+
+
 def _after(
-    cache: MeasuredCache, gone: Mapping[str, int], failed: Mapping[str, str], tried: set[tuple[str, str]]
+    cache: MeasuredCache, gone: Mapping[str, int], failed: Mapping[str, str], tried: set[str]
 ) -> MeasuredCache:
-    root = cache.cache.path
     left: list[Entry] = []
     less = 0
     for entry in cache.entries:
         if entry.path in gone:
             # More than its size when folders went with it, less when its files have names elsewhere.
             less += max(entry.size, gone[entry.path])
-        elif (root, entry.path) in tried:
+        elif entry.path in tried:
             why = failed.get(entry.path, "it was to go in this cycle already")
             left.append(replace(entry, hold=why))
         else:

@@ -17,11 +17,12 @@ from cachewarden.model.policies import Settings
 from cachewarden.model.units import human_bytes
 from cachewarden.record import ERROR, INFO, WARNING, Event, Recorder
 from cachewarden.service.bell import Bell
+from cachewarden.service.config_watch import ConfigWatch
 from cachewarden.service.cycle import Cycle
 from cachewarden.service.program import Program
 from cachewarden.service.sampling import Sampler
 from cachewarden.service.schedule import Schedule
-from cachewarden.service.watches import ConfigWatch, Watchers, ready_filenos
+from cachewarden.service.watches import Watchers, ready_filenos
 from cachewarden.service.workers import Hooks, LaunchedWorkers
 from cachewarden.system.files import RealFiles
 from cachewarden.system.journal import best_journal
@@ -31,6 +32,7 @@ _AT_LEAST_BETWEEN = 10.0
 _SHARE_OF_TIME = 20
 """After a cycle that took a second, events bring the next one forward to this many seconds at the earliest."""
 _SETTLE = 2.0
+_SETTLE_CONFIG = 0.7
 _BUSY_AGAIN = 30.0
 
 
@@ -51,6 +53,8 @@ class Daemon:
         self._schedule = Schedule(self._bell.ring)
         self._watchers = Watchers(workers, self._recorder)
         self._sampler = Sampler(RealFiles())
+        self._config_watch = ConfigWatch(lambda: self._bell.ring("config"))
+        self._reload_at: float | None = None
         self._stopping = False
         self._deadline: float | None = None
         self._next_look: tuple[float, str] | None = (time.monotonic(), "start")
@@ -74,17 +78,17 @@ class Daemon:
             self._notifier.say("STOPPING=1", "STATUS=stopping")
             self._schedule.stop()
             self._watchers.end_all()
+            self._config_watch.stop()
         self._recorder.event(Event.STOPPED, INFO, "stopped")
         return 0
 
     def _start(self) -> None:
         self._schedule.start(self._settings)
-        ConfigWatch(lambda: self._bell.ring("config")).start(self._config_folders())
+        self._config_watch.follow(self._config_folders())
         whom = "all users" if self._program.system else self._program.owner.name
         files = ", ".join(self._settings.files) or "the built-in policies"
         self._recorder.event(Event.STARTED, INFO, f"cachewarden {__version__} serves {whom} by {files}")
-        if self._store.trouble:
-            self._recorder.event(Event.NO_STATE, WARNING, self._store.trouble)
+        self._tell_state()
         self._notifier.ready("looking for the first time")
 
     def _config_folders(self) -> list[str]:
@@ -92,7 +96,7 @@ class Daemon:
         if config:
             return [os.path.dirname(os.path.abspath(config))]
         folder = self._program.config_folder
-        return [each for each in (folder, f"{folder}/policies.d") if os.path.isdir(each)]
+        return [folder, f"{folder}/policies.d"]
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the handler's form
         if number == signal.SIGHUP:
@@ -118,6 +122,8 @@ class Daemon:
         if self._watchers.hear(ready):
             self._bring_forward(_SETTLE, "file events")
         self._heed(self._bell.heard())
+        if self._reload_at and time.monotonic() >= self._reload_at:
+            self._reload(asked=False)
         if self._next_look and time.monotonic() >= self._next_look[0] and not self._stopping:
             trigger = self._next_look[1]
             self._next_look = None
@@ -131,13 +137,18 @@ class Daemon:
         now = time.monotonic()
         if self._next_look:
             waits.append(self._next_look[0] - now)
+        if self._reload_at:
+            waits.append(self._reload_at - now)
         if self._deadline is not None:
             waits.append(self._deadline - now)
         return max(0.0, min(waits)) if waits else None
 
     def _heed(self, words: set[str]) -> None:
-        if "reload" in words or "config" in words:
-            self._reload(asked="reload" in words)
+        if "reload" in words:
+            self._reload(asked=True)
+        elif "config" in words:
+            # A file is often written in two steps: what stands there for a moment is nobody's wish.
+            self._reload_at = time.monotonic() + _SETTLE_CONFIG
         if "interval" in words:
             self._bring_forward(0, "interval", at_once=True)
         if "cron" in words:
@@ -164,24 +175,32 @@ class Daemon:
         took = time.monotonic() - started
         self._earliest = time.monotonic() + max(_AT_LEAST_BETWEEN, _SHARE_OF_TIME * took)
         self._recorder.cycle(record)
-        if self._store.trouble:
-            self._recorder.once(Event.NO_STATE, WARNING, "state", self._store.trouble)
+        self._tell_state()
         self._sampler.remember(record.after)
         if not self._stopping:
             self._watchers.follow(self._cycle.seen or Snapshot(record.started_at), self._settings)
         self._notifier.say(f"STATUS={_status(record)}")
 
+    def _tell_state(self) -> None:
+        if self._store.trouble:
+            self._recorder.once(Event.NO_STATE, WARNING, "state", self._store.trouble)
+        else:
+            self._recorder.settled(Event.NO_STATE, ())
+
     def _reload(self, *, asked: bool) -> None:
         """A bad file leaves the running policies in force."""
         if asked:
             self._notifier.reloading()
+        self._reload_at = None
+        self._config_watch.follow(self._config_folders())
         try:
             settings = self._program.settings()
         except ConfigError as error:
             for problem in error.problems:
                 self._recorder.once(Event.RELOAD_FAILED, ERROR, problem, problem, reason=problem)
-            text = f"the configuration has {len(error.problems)} errors: the running policies stay in force"
-            self._recorder.event(Event.RELOAD_FAILED, ERROR, text)
+            number = len(error.problems)
+            status = f"the configuration has {number} error{'s' * (number > 1)}: the running policies stay in force"
+            self._recorder.event(Event.RELOAD_FAILED, ERROR, status, reason=error.problems[0])
         else:
             if asked or settings != self._settings:
                 self._settings = settings
@@ -191,8 +210,9 @@ class Daemon:
                 self._recorder.settled(Event.RELOAD_FAILED, ())
                 self._recorder.event(Event.RELOADED, INFO, f"the configuration was read anew; policies: {names}")
                 self._bring_forward(0, "reload", at_once=True)
+            status = "the configuration was read anew"
         if asked:
-            self._notifier.ready("the configuration was read anew")
+            self._notifier.ready(status)
 
 
 def _status(record: CycleRecord) -> str:

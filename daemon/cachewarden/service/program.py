@@ -4,7 +4,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cachewarden.model.caches import Owner
 from cachewarden.model.errors import ConfigError, UsageError
@@ -45,6 +45,7 @@ class Program:
         if self.system and os.geteuid() != 0:
             raise UsageError("system mode serves all users and needs root: use sudo, or --user for your own caches")
         self._environ = environ
+        self._known = Settings()
         home = environ.get("HOME") or None
         self.owner = users.current_owner(home)
         self.config_folder = SYSTEM_CONFIG if self.system else self._xdg("XDG_CONFIG_HOME", ".config")
@@ -58,8 +59,9 @@ class Program:
         return os.path.join(base, "cachewarden")
 
     def settings(self) -> Settings:
-        """As configured now; ConfigError with every problem."""
-        return loader.load(RealFiles(), config=self.options.config, folder=self.config_folder)
+        """As configured now; ConfigError with every problem. ``owners`` narrows system mode alone."""
+        found = loader.load(RealFiles(), config=self.options.config, folder=self.config_folder)
+        return found if self.system else replace(found, owners=None)
 
     def store(self, *, writable: bool) -> Store:
         """The memory; it works or says why not, and never raises."""
@@ -80,13 +82,10 @@ class Program:
         """Whom the launcher may become; it finds that out by itself, from root's files alone."""
         if not self.system:
             return [self.owner]
-        names: tuple[str, ...] = ()
-        extras: list[str] = []
-        with suppress(ConfigError):  # told where the settings are loaded
-            settings = self.settings()
-            names, extras = settings.owners or (), [extra.path for extra in settings.caches]
-        found = users.login_users() + users.named_users(names)[0]
-        found += users.owners_of([*users.system_wide_places(), *extras])
+        with suppress(ConfigError):  # told where the settings are loaded; the last good ones stay
+            self._known = self.settings()
+        found = users.login_users() + users.named_users(self._known.owners or ())[0]
+        found += users.owners_of([*users.system_wide_places(), *(extra.path for extra in self._known.caches)])
         return list({owner.uid: owner for owner in found}.values())
 
     def _be_worker(self, owner: Owner, stream: socket.socket) -> None:

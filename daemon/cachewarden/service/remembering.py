@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from cachewarden.model.caches import MeasuredCache, Snapshot
+from cachewarden.model.caches import Cache, MeasuredCache, Snapshot
 from cachewarden.model.plans import CycleRecord, Outcome
 from cachewarden.model.policies import Settings
 from cachewarden.model.units import NANOSECONDS, Instant
@@ -22,6 +22,7 @@ class Remembering:
         self._store = store
         self._memories = store.memories()
         self._saved_at = Instant(0)
+        self._failures: set[tuple[str, str, str]] = set()
 
     def recall(self, snapshot: Snapshot, settings: Settings) -> Snapshot:
         """Adds what the past says: schedules that are due, removals in vain, later signs of use."""
@@ -40,7 +41,7 @@ class Remembering:
         return replace(snapshot, caches=caches, due=frozenset(due), fruitless=fruitless)
 
     def _recall_use(self, cache: MeasuredCache) -> MeasuredCache:
-        seen = self._store.sightings(cache.cache.path)
+        seen = self._store.sightings(_place(cache.cache))
         if not seen:
             return cache
         entries = tuple(
@@ -72,16 +73,28 @@ class Remembering:
         self._store.save_memories(
             {name: each for name, each in self._memories.items() if name in known and saved.get(name) != each}
         )
-        if record.outcomes or record.trigger == "by hand":
+        if self._is_news(record):
             self._store.save_cycle(record)
-        if record.finished_at - self._saved_at >= SIGHTINGS_EVERY or record.outcomes:
+        if record.finished_at - self._saved_at >= SIGHTINGS_EVERY or record.freed:
             self._saved_at = record.finished_at
-            gone = {(each.cache.path, entry.path) for each in record.outcomes for entry in each.removed}
+            gone = {(_place(each.cache), entry.path) for each in record.outcomes for entry in each.removed}
             for cache in snapshot.caches:
                 self._save_sightings(cache, record.started_at, gone)
 
+    def _is_news(self, record: CycleRecord) -> bool:
+        """Something went, something new failed, or a person asked for it: the same failure again is no history."""
+        failures = {
+            (outcome.policy, failure.path, failure.error)
+            for outcome in record.outcomes
+            for failure in outcome.failures
+        }
+        new = failures - self._failures
+        self._failures = failures
+        removed = any(outcome.removed for outcome in record.outcomes)
+        return removed or bool(new) or record.trigger.endswith("by hand")
+
     def _save_sightings(self, cache: MeasuredCache, now: Instant, gone: set[tuple[str, str]]) -> None:
-        root = cache.cache.path
+        root = _place(cache.cache)
         before = self._store.sightings(root)
         seen: dict[str, Sighting] = {}
         for entry in cache.entries:
@@ -93,3 +106,8 @@ class Remembering:
                 seen[entry.path] = Sighting(known.first_seen if known else now, used)
         there = {entry.path for entry in cache.entries if (root, entry.path) not in gone}
         self._store.save_sightings(root, seen, before.keys() - there)
+
+
+def _place(cache: Cache) -> str:
+    """A cache's name in the sightings, with its owner: what one says of a path is nothing to another."""
+    return f"{cache.owner.uid} {cache.path}"

@@ -1,7 +1,6 @@
 """The daemon's side of watching: which owners have a watcher, and what those say; and our own configuration."""
 
 import select
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -108,37 +107,6 @@ def _wanted(snapshot: Snapshot) -> dict[int, tuple[Owner, tuple[str, ...]]]:
         found[owner.uid] = (owner, tuple(sorted({*places, cache.cache.path})))
     largest = sorted(found, key=lambda uid: (-sizes[uid], uid))[:MOST_WATCHERS]
     return {uid: found[uid] for uid in largest}
-
-
-class ConfigWatch:
-    """Rings when a file of the configuration changes; the folders are few, flat and ours."""
-
-    def __init__(self, ring: Callable[[], None]) -> None:
-        """``ring`` is called in watchdog's thread."""
-        self._ring = ring
-        self._observer: object | None = None
-
-    def start(self, folders: list[str]) -> None:
-        """Watches those of ``folders`` that are there."""
-        from watchdog.events import FileSystemEvent, FileSystemEventHandler
-        from watchdog.observers import Observer
-
-        ring = self._ring
-
-        class Handler(FileSystemEventHandler):
-            """Any change of a YAML file or folder."""
-
-            def on_any_event(self, event: FileSystemEvent) -> None:
-                """Our own reading opens and closes: no change."""
-                if event.event_type in {"created", "modified", "moved", "deleted", "closed"}:
-                    ring()
-
-        observer = Observer()
-        for folder in folders:
-            with suppress(OSError):
-                observer.schedule(Handler(), folder, recursive=False)
-        observer.start()
-        self._observer = observer
 
 
 def ready_filenos(filenos: list[int], seconds: float | None) -> set[int]:

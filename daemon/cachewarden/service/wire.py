@@ -16,6 +16,7 @@ from enum import Enum
 from functools import lru_cache
 
 from cachewarden.model.errors import WorkerError
+from cachewarden.model.units import Instant
 
 VERSION = 1
 MESSAGE_LIMIT = 4 << 20
@@ -32,8 +33,10 @@ def decoder(wanted: typing.Any) -> Decoder:  # noqa: ANN401 - any type expressio
     """A function that turns plain JSON values into ``wanted`` or raises WorkerError.
 
     Knows dataclasses (as arrays of their fields), enums, ``X | None``, homogeneous tuples, and the plain types;
-    NewTypes count as what they are made of, and no number is negative.
+    NewTypes count as what they are made of, and no number but an Instant is negative.
     """
+    if wanted is Instant:
+        return _instant
     wanted = getattr(wanted, "__supertype__", wanted)
     origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (types.UnionType, typing.Union):
@@ -92,6 +95,13 @@ def _number(value: object) -> int:
     return value
 
 
+def _instant(value: object) -> int:
+    """A time, which may lie before 1970: any user can give a file one."""
+    if type(value) is not int or not -_LARGEST <= value < _LARGEST:
+        raise WorkerError(f"expected a time, got {str(value)[:80]!r}")
+    return value
+
+
 def _text(value: object) -> str:
     if not isinstance(value, str) or len(value) > _LONGEST_TEXT or "\0" in value:
         raise WorkerError("expected a text without NUL of at most 64 KiB")
@@ -128,8 +138,9 @@ class Channel:
     """Messages over a stream socket: ``(word, value)`` pairs, each at most ``MESSAGE_LIMIT`` bytes."""
 
     def __init__(self, stream: socket.socket) -> None:
-        """Takes the socket; a time limit on it is the caller's to set."""
+        """Takes the socket; a time limit on it is the caller's to set. ``received`` counts bytes."""
         self._stream = stream
+        self.received = 0
 
     def send(self, word: str, value: object = None) -> None:
         """OSError when the other side is gone; WorkerError when the message is too long."""
@@ -146,6 +157,7 @@ class Channel:
         (length,) = _HEAD.unpack(head)
         if length > MESSAGE_LIMIT:
             raise WorkerError(f"a message of {length} bytes was announced, more than is allowed")
+        self.received += length
         data = self._exactly(length, at_start=False)
         try:
             message = json.loads(data or b"")

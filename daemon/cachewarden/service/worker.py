@@ -37,6 +37,8 @@ CHUNK = 500
 _ENVIRONMENT_FILE = "/etc/environment"
 _VARIABLE = re.compile(r"""\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(["']?)(.*?)\2\s*""")
 _LONGEST_FILE = 1 << 20
+_LONGEST_TEXT = 4000
+_MOST_PROBLEMS = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +215,17 @@ def send_look(channel: Channel, seen: Look) -> None:
             channel.send("entries", [tell_entry(entry) for entry in cache.entries[start : start + CHUNK]])
     tell_filesystem, tell_problem = encoder(Filesystem), encoder(Problem)
     channel.send("filesystems", [tell_filesystem(each) for each in seen.filesystems])
-    for start in range(0, len(seen.problems), CHUNK):
-        channel.send("problems", [tell_problem(each) for each in seen.problems[start : start + CHUNK]])
+    tame = [Problem(_tame(each.path), _tame(each.reason)) for each in seen.problems[:_MOST_PROBLEMS]]
+    for start in range(0, len(tame), CHUNK):
+        channel.send("problems", [tell_problem(each) for each in tame[start : start + CHUNK]])
     for start in range(0, len(seen.references), CHUNK):
         channel.send("references", list(seen.references[start : start + CHUNK]))
     channel.send("seen")
+
+
+def _tame(text: str) -> str:
+    """A problem quotes what was found, which may be of any length and hold anything."""
+    return text.replace("\0", "\\0")[:_LONGEST_TEXT]
 
 
 def failed_purge(action: Purge, why: str, removed: tuple[RemovedEntry, ...]) -> Outcome:

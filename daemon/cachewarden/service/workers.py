@@ -15,8 +15,10 @@ from cachewarden.model.plans import Chosen, Outcome, Purge, RemovedEntry
 from cachewarden.model.policies import ExtraCache
 from cachewarden.model.units import Bytes
 from cachewarden.service import worker
+from cachewarden.service.vouching import Voucher
 from cachewarden.service.wire import Channel, decoder, encoder
 from cachewarden.service.worker import LookRequest, PurgeReply, PurgeRequest
+from cachewarden.system.files import RealFiles
 from cachewarden.system.launcher import MESSAGE_LIMIT
 
 LOOK_SECONDS = 600.0
@@ -26,6 +28,7 @@ _STALL_SECONDS = 60.0
 _MOST_MESSAGES = 20_000
 _MOST_ENTRIES = 2_000_000
 _MOST_OTHERS = 200_000
+_MOST_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class LaunchedWorkers:
     def __init__(self, launcher: socket.socket) -> None:
         """``launcher`` is the service's end of its socket."""
         self._launcher = launcher
+        self._voucher = Voucher(RealFiles())
         self._number = 0
         self._ended: dict[int, int] = {}
 
@@ -141,10 +145,10 @@ class LaunchedWorkers:
 
     def look(self, owner: Owner, extras: tuple[ExtraCache, ...], hooks: Hooks) -> Look:
         """By a worker of ``owner``."""
-        job = self.start(owner, LOOK_SECONDS)
+        job = self.start(owner, LOOK_SECONDS)  # only a dead launcher fails here: nothing can go on then
         try:
             job.channel.send("look", encoder(LookRequest)(LookRequest(extras)))
-            return _Collector(owner).collect(lambda: _next(job, hooks))
+            return self._voucher.look(owner, _Collector(owner).collect(lambda: _next(job, hooks)))
         except (OSError, WorkerError) as error:
             self.kill(job)
             raise WorkerError(f"the worker of {owner.name} failed: {error}") from error
@@ -153,12 +157,16 @@ class LaunchedWorkers:
 
     def purge(self, action: Purge, extras: tuple[ExtraCache, ...], hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
         """By a worker of the cache's owner; asked to stop when ``hooks.may_go_on`` says no."""
-        job = self.start(action.cache.owner, PURGE_SECONDS)
         gone: list[RemovedEntry] = []
+        try:
+            job = self.start(action.cache.owner, PURGE_SECONDS)
+        except (OSError, WorkerError) as error:
+            return worker.failed_purge(action, f"its worker could not be started: {error}", ()), None
         try:
             _send_purge(job, action, extras)
             reply = _follow(job, action, hooks, gone)
-            return reply.outcome, reply.filesystem
+            owner, told = action.cache.owner, reply.filesystem
+            return reply.outcome, self._voucher.filesystem(owner, told) if told else None
         except (OSError, WorkerError) as error:
             self.kill(job)
             return worker.failed_purge(action, f"its worker failed: {error}", tuple(gone)), None
@@ -204,6 +212,8 @@ def _next(job: Job, hooks: Hooks) -> tuple[str, object]:
         _pass_stop_on(job, hooks)
         if poll.poll(_BEAT * 1000):
             break
+    if job.channel.received > _MOST_BYTES:
+        raise WorkerError("it does not come to an end")
     job.stream.settimeout(_STALL_SECONDS)
     try:
         message = job.channel.receive()

@@ -109,7 +109,11 @@ class Launcher:
         if owner is None or len(self._children) >= _MOST_WORKERS:
             self._answer({"op": "ended", "number": number, "status": -1})
             return
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:  # no memory or no process to be had now: that worker's work waits
+            self._answer({"op": "ended", "number": number, "status": -1})
+            return
         if pid == 0:
             self._be_worker(owner, descriptor)
         child = _Child(number, pid, os.pidfd_open(pid), time.monotonic() + min(max(seconds, 0.0), 1e9))

@@ -134,10 +134,18 @@ class SqliteStore:
         try:
             if writable:
                 os.makedirs(folder, mode=0o700, exist_ok=True)
-            if writable or os.path.exists(self._path):
+            if writable or self._is_there():
                 self._connection = self._open()
         except (OSError, sqlite3.Error, _OtherVersionError) as error:
             self._fail(error)
+
+    def _is_there(self) -> bool:
+        """False when missing; OSError when that cannot be seen, which is another thing."""
+        try:
+            os.stat(self._path)
+        except FileNotFoundError:
+            return False
+        return True
 
     def _open(self) -> sqlite3.Connection:
         mode = "rwc" if self._writable else "ro"
@@ -172,15 +180,25 @@ class SqliteStore:
             return []
 
     def _write(self, statements: Iterable[tuple[str, list[tuple[object, ...]]]]) -> None:
-        if self._connection is None or not self._writable:
+        if not self._writable:
+            return
+        if self._connection is None:
+            self._try_again()
+        if self._connection is None:
             return
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for statement, rows in statements:
                 self._connection.executemany(statement, rows)
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeError, OverflowError) as error:
             self._fail(error)
+
+    def _try_again(self) -> None:
+        """A disk that was full, or a state that was locked, may be well again by now."""
+        with suppress(OSError, sqlite3.Error, _OtherVersionError):
+            self._connection = self._open()
+            self.trouble = None
 
     def cycles(self, limit: int) -> list[PastCycle]:
         """The latest first."""
@@ -216,9 +234,10 @@ class SqliteStore:
         )  # fmt: skip
         removals: list[tuple[object, ...]] = [
             (
-                record.id, record.finished_at, outcome.policy, outcome.cache.ecosystem, outcome.cache.owner.name,
-                _storable(outcome.cache.path), _storable(gone.path), gone.kind.value, gone.name, gone.version,
-                gone.freed, gone.reason,
+                record.id, record.finished_at, outcome.policy, outcome.cache.ecosystem,
+                _storable(outcome.cache.owner.name),
+                _storable(outcome.cache.path), _storable(gone.path), gone.kind.value, _storable_or_none(gone.name),
+                _storable_or_none(gone.version), gone.freed, _storable(gone.reason),
             )
             for outcome in record.outcomes
             for gone in outcome.removed
@@ -259,6 +278,10 @@ class SqliteStore:
 
 class _OtherVersionError(Exception):
     """A state file from another version of the program."""
+
+
+def _storable_or_none(text: str | None) -> str | None:
+    return None if text is None else _storable(text)
 
 
 def _storable(text: str) -> str:

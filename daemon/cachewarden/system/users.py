@@ -54,11 +54,13 @@ def owners_of(paths: Iterable[str]) -> list[Owner]:
 
 
 def system_wide_places() -> list[str]:
-    """The folders of ``/opt``, where machine-wide conda installations are kept."""
+    """The folders of ``/opt``, where machine-wide conda installations are kept, and their package caches."""
     try:
-        return [entry.path for entry in os.scandir("/opt") if entry.is_dir(follow_symlinks=False)]
+        with os.scandir("/opt") as found:
+            places = [entry.path for entry in found if entry.is_dir(follow_symlinks=False)]
     except OSError:
         return []
+    return [*places, *(f"{place}/pkgs" for place in places)]
 
 
 def _owner(entry: pwd.struct_passwd) -> Owner:

@@ -1,0 +1,66 @@
+"""What a worker says of the disks, and what of it may count for others.
+
+Figures of a disk decide about every owner's caches on it. So they are the service's own where the service can ask
+without danger; else they are the owner's word, and count for that owner's caches alone.
+"""
+
+from dataclasses import replace
+
+from cachewarden.model.caches import Filesystem, Look, Owner
+from cachewarden.system.ports import Files
+
+_NOT_OURS = ("fuse", "nfs", "cifs", "smb", "ceph", "9p", "afs", "glusterfs", "autofs")
+"""Types that a user can mount, or whose server may be gone: asking could be refused, or block for ever."""
+_PRIVATE = 1 << 64
+"""Device numbers beyond the kernel's: one space for each owner."""
+
+
+class Voucher:
+    """Replaces a worker's figures by our own, or makes them private to its owner."""
+
+    def __init__(self, files: Files) -> None:
+        """``files`` asks with the service's rights."""
+        self._files = files
+
+    def look(self, owner: Owner, seen: Look) -> Look:
+        """The look with filesystems that are vouched for, and the others under private device numbers."""
+        own: list[Filesystem] = []
+        private: dict[int, int] = {}
+        for each in seen.filesystems:
+            vouched = self.filesystem(owner, each)
+            own.append(vouched)
+            if vouched.device != each.device:
+                private[each.device] = vouched.device
+        known = {each.device for each in own}
+        caches = tuple(
+            replace(cache, device=private.get(cache.device, cache.device))
+            if private.get(cache.device, cache.device) in known
+            else replace(cache, device=_private(owner, cache.device))
+            for cache in seen.caches
+        )
+        return replace(seen, caches=caches, filesystems=tuple(own))
+
+    def filesystem(self, owner: Owner, told: Filesystem) -> Filesystem:
+        """Our own figures when we find the same device mounted there, else the told ones as a private matter."""
+        if not told.type.startswith(_NOT_OURS):
+            try:
+                mount = self._files.mount_of(told.mount)
+                status = self._files.stat(told.mount)
+                if mount.mount == told.mount and mount.type == told.type and status and status.st_dev == told.device:
+                    space = self._files.space(told.mount)
+                    return replace(
+                        told,
+                        total=space.total,
+                        free=space.free,
+                        inodes_total=space.inodes_total,
+                        inodes_free=space.inodes_free,
+                        tracks_atime=mount.tracks_atime,
+                        read_only=mount.read_only,
+                    )
+            except OSError:
+                pass
+        return replace(told, device=_private(owner, told.device))
+
+
+def _private(owner: Owner, device: int) -> int:
+    return (owner.uid + 1) * _PRIVATE + device
