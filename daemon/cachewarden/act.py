@@ -62,7 +62,12 @@ def purge(
         if stopped or worker.went:
             entry = chosen.entry
             gone = RemovedEntry(
-                entry.path, entry.kind, entry.name, entry.version, Bytes(removal.freed), chosen.reason
+                entry.path,
+                entry.kind,
+                entry.name,
+                entry.version,
+                Bytes(removal.freed),
+                f"{chosen.reason}; {action.reason}",
             )
             tally.removed.append(gone)
             progress(gone)

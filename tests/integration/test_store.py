@@ -43,6 +43,13 @@ def test_names_that_are_no_text_are_kept_escaped(tmp_path: Path) -> None:
     assert (store.trouble, len(store.removals("http/\\udcff", 1))) == (None, 1)
 
 
+def test_a_cycle_that_is_saved_again_replaces_what_was_noted_of_it(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path), writable=True)
+    store.save_cycle(cycle(path="http/a"))
+    store.save_cycle(cycle(path="http/b"))
+    assert [gone.path for gone in store.removals("numpy", 9)] == [f"{CACHE.path}/http/b"]
+
+
 def test_what_a_hostile_file_calls_its_package_never_stops_the_program(tmp_path: Path) -> None:
     store = SqliteStore(str(tmp_path), writable=True)
     name = RemovedEntry("p", Kind.PACKAGE, "\ud800bad", "\udcff", Bytes(1), "\udcff")

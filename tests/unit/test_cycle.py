@@ -52,6 +52,7 @@ class FakeWorkers:
             else:
                 gone = RemovedEntry(entry.path, entry.kind, entry.name, entry.version, entry.frees, chosen.reason)
                 removed.append(gone)
+                hooks.progress(gone)
         freed = sum(gone.freed for gone in removed)
         name = action.cache.owner.name
         self.looks[name] = self._after(self.looks[name], {gone.path for gone in removed}, freed)
@@ -111,6 +112,24 @@ def test_a_cycle_with_nothing_to_do_has_no_outcome_and_stores_nothing() -> None:
     store = FakeStore()
     record = run(FakeWorkers(world(downloads(3), free=900 * MIB)), FREE, store=store)
     assert (record.outcomes, store.saved_cycles, record.plan.standings[0].state) == ((), [], State.SATISFIED)
+
+
+def test_a_long_purge_is_noted_while_it_goes_on_and_a_short_one_is_not() -> None:
+    class Ticking(FakeClock):
+        def now(self) -> Instant:
+            self.time = Instant(self.time + 10**9 // 20)
+            return self.time
+
+    saved = {}
+    for count in (4, 400):
+        store = FakeStore()
+        workers = FakeWorkers(world(downloads(count), free=0))
+        Cycle(workers, Ticking(makers.NOW), Remembering(store), Hooks()).run(Settings(policies=(FREE,)), "interval")
+        saved[count] = [len(record.outcomes[0].removed) for record in store.saved_cycles]
+        assert len({record.id for record in store.saved_cycles}) == 1
+    assert saved[4] == [4]
+    assert saved[400] == sorted(saved[400])
+    assert 2 <= len(saved[400]) <= 5
 
 
 def test_a_lost_worker_costs_its_owner_only() -> None:

@@ -55,7 +55,9 @@ def _leftovers(draft: Draft) -> None:
 
 def _policy(draft: Draft, policy: Policy) -> Standing:
     if policy.schedule is not None and policy.name not in draft.snapshot.due:
-        return Standing(policy.name, State.WAITING, f"waits for its schedule, {policy.schedule}")
+        coming = draft.snapshot.next_times.get(policy.name)
+        reason = f"waits for its schedule, {policy.schedule}{f': next {coming}' if coming else ''}"
+        return Standing(policy.name, State.WAITING, reason)
     act = {ActionKind.PURGE: purge, ActionKind.RELOCATE: _relocate, ActionKind.REPORT: _report}[policy.action]
     goals = list(goals_of(policy, draft.snapshot, _concerned(draft, policy)))
     return act(draft, policy, goals).standing(policy)

@@ -151,7 +151,7 @@ class Snapshot:
 
     ``due``: scheduled policies whose hour has come. ``engaged``: goals begun in this cycle and not yet reached,
     as ``policy@place``, which go on to their ``until``. ``fruitless``: fingerprints of what each policy tried
-    last without freeing anything.
+    last without freeing anything. ``next_times``: when schedules come next, in words.
     """
 
     taken_at: Instant
@@ -161,3 +161,4 @@ class Snapshot:
     due: frozenset[str] = frozenset()
     engaged: frozenset[str] = frozenset()
     fruitless: Mapping[str, str] = field(default_factory=dict)
+    next_times: Mapping[str, str] = field(default_factory=dict)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from cachewarden.decide.planner import decide, fingerprints
 from cachewarden.model.caches import Filesystem, Owner, Problem, Snapshot
 from cachewarden.model.errors import WorkerError
-from cachewarden.model.plans import CycleRecord, Failure, Outcome, Plan, Purge, Relocate
+from cachewarden.model.plans import CycleRecord, Failure, Outcome, Plan, Purge, Relocate, RemovedEntry
 from cachewarden.model.policies import Settings
-from cachewarden.model.units import Bytes
+from cachewarden.model.units import Bytes, Instant
 from cachewarden.service.assemble import assemble, without
 from cachewarden.service.remembering import Remembering
 from cachewarden.service.workers import Hooks, Workers
@@ -22,10 +22,20 @@ NOT_AVAILABLE = "relocation is not available in this version of cachewarden"
 
 @dataclass(slots=True)
 class _Done:
-    """What the rounds of a cycle add up to."""
+    """What the rounds of a cycle add up to, and what a purge that is under way removed so far."""
 
+    id: str
+    trigger: str
+    started: Instant
     plans: list[Plan] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    current: list[RemovedEntry] = field(default_factory=list)
+
+    def so_far(self, action: Purge, now: Instant) -> CycleRecord:
+        """What is to be remembered if this is the last that is heard of the cycle."""
+        freed = Bytes(sum(entry.freed for entry in self.current))
+        under_way = Outcome(action.policy, "purge", action.cache, tuple(self.current), freed, incomplete=True)
+        return CycleRecord(self.id, self.trigger, self.started, now, Plan(), (*self.outcomes, under_way))
 
 
 class Cycle:
@@ -65,10 +75,10 @@ class Cycle:
         """Looks, decides, acts; and looks again at the disks, since a full ext4 hides the first bytes freed."""
         started = self._clock.now()
         first = self.look(settings)
-        done = _Done()
+        done = _Done(uuid.uuid4().hex, trigger, started)
         last = self._rounds(first, settings, done)
         record = CycleRecord(
-            id=uuid.uuid4().hex,
+            id=done.id,
             trigger=trigger,
             started_at=started,
             finished_at=self._clock.now(),
@@ -111,12 +121,23 @@ class Cycle:
         for action in purges:
             if not self._hooks.may_go_on():
                 break
-            outcome, filesystem = self._workers.purge(action, settings.caches, self._hooks)
+            done.current.clear()
+            outcome, filesystem = self._workers.purge(action, settings.caches, self._telling(action, done))
             outcomes.append(outcome)
+            done.outcomes.append(outcome)
             if filesystem:
                 self._latest[filesystem.device] = filesystem
-        done.outcomes.extend(outcomes)
         return outcomes
+
+    def _telling(self, action: Purge, done: _Done) -> Hooks:
+        """The hooks, with a note of what went now and then: a service that is killed has not forgotten it."""
+
+        def progress(entry: RemovedEntry) -> None:
+            done.current.append(entry)
+            self._remembering.note(lambda: done.so_far(action, self._clock.now()), self._clock.now())
+            self._hooks.progress(entry)
+
+        return replace(self._hooks, progress=progress)
 
 
 def _chosen(owners: tuple[Owner, ...], settings: Settings, problems: list[Problem]) -> Iterable[Owner]:

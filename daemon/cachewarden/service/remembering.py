@@ -1,6 +1,6 @@
 """What a cycle recalls from the store and what it leaves there, in few and small writes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from cachewarden.model.caches import Cache, MeasuredCache, Snapshot
@@ -10,6 +10,7 @@ from cachewarden.model.units import NANOSECONDS, Instant
 from cachewarden.settings import cron
 from cachewarden.system.store import Memory, Sighting, Store
 
+FIRST_NOTE = 1 * NANOSECONDS
 SIGHTINGS_EVERY = 300 * NANOSECONDS
 """At most one write of sightings in this time: flash cards wear out (cargo keeps the same pace)."""
 
@@ -23,11 +24,14 @@ class Remembering:
         self._memories = store.memories()
         self._saved_at = Instant(0)
         self._failures: set[tuple[str, str, str]] = set()
+        self._noted_at = Instant(0)
+        self._pause = FIRST_NOTE
 
     def recall(self, snapshot: Snapshot, settings: Settings) -> Snapshot:
         """Adds what the past says: schedules that are due, removals in vain, later signs of use."""
-        now = snapshot.taken_at
+        now = self._noted_at = snapshot.taken_at
         due: set[str] = set()
+        coming: dict[str, str] = {}
         for policy in settings.policies:
             if policy.schedule is None:
                 continue
@@ -36,9 +40,10 @@ class Remembering:
                 self._remember(policy.name, looked_at=now)  # first met: its schedule starts to count
             elif cron.is_due(policy.schedule, since, now):
                 due.add(policy.name)
+            coming[policy.name] = cron.next_in_words(policy.schedule, now)
         fruitless = {name: each.fruitless for name, each in self._memories.items() if each.fruitless}
         caches = tuple(self._recall_use(cache) for cache in snapshot.caches)
-        return replace(snapshot, caches=caches, due=frozenset(due), fruitless=fruitless)
+        return replace(snapshot, caches=caches, due=frozenset(due), fruitless=fruitless, next_times=coming)
 
     def _recall_use(self, cache: MeasuredCache) -> MeasuredCache:
         seen = self._store.sightings(_place(cache.cache))
@@ -64,8 +69,16 @@ class Remembering:
         before = self._memories.get(policy, Memory())
         self._memories[policy] = Memory(looked_at or before.looked_at, fruitless)
 
+    def note(self, so_far: Callable[[], CycleRecord], now: Instant) -> None:
+        """Saves a cycle that is under way: after a second, two, four …, for each time all of it is written."""
+        if now - self._noted_at < self._pause:
+            return
+        self._store.save_cycle(so_far())
+        self._noted_at, self._pause = now, self._pause * 2
+
     def learn(self, snapshot: Snapshot, record: CycleRecord, settings: Settings) -> None:
         """Saves what changed. A cycle in which nothing happened writes nothing."""
+        self._noted_at, self._pause = record.finished_at, FIRST_NOTE
         for name in snapshot.due:
             self._remember(name, looked_at=record.started_at, fruitless=self._memories[name].fruitless)
         known = {policy.name for policy in settings.policies}

@@ -88,6 +88,14 @@ def next_time(expression: str, after: Instant, *, zone: tzinfo | None = None) ->
     return Instant((found - _EPOCH) // timedelta(seconds=1) * NANOSECONDS)
 
 
+def next_in_words(expression: str, after: Instant) -> str:
+    """``2026-11-29 04:00`` in the machine's time zone; empty for a schedule that never comes again."""
+    coming = next_time(expression, after)
+    if coming is None:
+        return ""
+    return datetime.fromtimestamp(coming // NANOSECONDS, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
 def trigger(expression: str) -> Any:  # noqa: ANN401 - APScheduler has no types
     """The schedule as a trigger of APScheduler, in the machine's time zone; ``ValueError`` as ``normalise``."""
     return _trigger(normalise(expression), None)

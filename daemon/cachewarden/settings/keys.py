@@ -187,7 +187,12 @@ KINDS_KEY = Key(
     default="every kind",
 )
 ORDER = Key("order", Choice(ORDERS), "Which entry goes first.", default="cheapest-first")
-ACTION = Key("action", Choice(ACTIONS), "What to do.", required=True)
+ACTION = Key(
+    "action",
+    Choice(ACTIONS),
+    "What to do. relocate is planned and not yet carried out: otherwise is taken instead.",
+    required=True,
+)
 TO = Key(
     "to",
     Parsed(

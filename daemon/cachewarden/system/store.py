@@ -29,6 +29,7 @@ CREATE TABLE removals (
     cache TEXT NOT NULL, path TEXT NOT NULL, kind TEXT NOT NULL, name TEXT, version TEXT,
     freed INTEGER NOT NULL, reason TEXT NOT NULL
 ) STRICT;
+CREATE INDEX removals_by_cycle ON removals (cycle);
 CREATE INDEX removals_by_path ON removals (path);
 CREATE INDEX removals_by_name ON removals (name);
 CREATE TABLE policies (name TEXT PRIMARY KEY, looked_at INTEGER, fruitless TEXT) STRICT;
@@ -245,6 +246,7 @@ class SqliteStore:
         self._write(
             [
                 ("INSERT OR REPLACE INTO cycles VALUES (?,?,?,?,?,?,?,?)", [cycle]),
+                ("DELETE FROM removals WHERE cycle = ?", [(record.id,)]),  # an earlier note of the same cycle
                 ("INSERT INTO removals VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", removals),
                 (
                     "DELETE FROM cycles WHERE id NOT IN (SELECT id FROM cycles ORDER BY started_at DESC LIMIT ?)",

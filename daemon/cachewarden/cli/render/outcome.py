@@ -38,7 +38,11 @@ def _nothing(record: CycleRecord, *, by_hand: bool) -> Iterator[Block]:
     if by_hand:
         yield Line("Nothing to do: nothing that matches may go.", Tone.STRONG)
     else:
-        yield Line("Nothing to do: no policy takes anything now.", Tone.STRONG)
+        short = record.plan.shortfalls
+        words = (
+            "Nothing was removed: nothing more may go." if short else "Nothing to do: no policy takes anything now."
+        )
+        yield Line(words, Tone.STRONG)
         yield Heading("Policies")
         yield from policies(record.plan.standings)
 

@@ -29,9 +29,18 @@ def plan(decided: Plan, found_problems: Iterable[Problem], view: View, *, by_han
     blocks += problems(found_problems, view)
     if decided.actions:
         blocks += [Gap(), Line(_total(decided.actions), Tone.STRONG)]
-        does = "The same command without --dry-run" if by_hand else "`cachewarden run`"
-        blocks.append(Line(f"Nothing was changed. {does} carries this out.", Tone.DIM))
+        blocks.append(Line(_next_step(decided.actions, by_hand=by_hand), Tone.DIM))
     return blocks
+
+
+def _next_step(actions: Sequence[Action], *, by_hand: bool) -> str:
+    if any(not isinstance(action, Purge) for action in actions):
+        return (
+            "Nothing was changed. Moving is not available in this version: for a policy that moves, "
+            "`cachewarden run` takes what it says under `otherwise` instead."
+        )
+    does = "The same command without --dry-run" if by_hand else "`cachewarden run`"
+    return f"Nothing was changed. {does} carries this out."
 
 
 def _total(actions: Sequence[Action]) -> str:

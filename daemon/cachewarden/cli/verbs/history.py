@@ -23,6 +23,8 @@ def run(session: Session) -> int:
     store = session.program.store(writable=False)
     cycles = store.cycles(limit or (_ALL if session.options.json else _USUAL))
     session.mention(store)
+    if store.trouble and not session.options.json:
+        return 0  # that it cannot be read was said; it must not look as if nothing had happened
     if session.options.json:
         session.answer(json.history(cycles))
     else:
