@@ -14,7 +14,7 @@ help:
 	@echo "make lint         ruff, mypy, import-linter"
 	@echo "make generate     the schema and the policy reference, from the table of keys"
 	@echo "make demo         a throw-away home with real caches, and a purge of it"
-	@echo "make deb          the Debian package"
+	@echo "make deb          the Debian package: not built yet"
 
 setup:
 	@PYTHON=$(PYTHON) .ci/setup run

@@ -1,6 +1,7 @@
 """What a plan says it frees is what the filesystem gets back, on disks of our own; and it works on full ones."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -139,10 +140,13 @@ def test_other_filesystems_get_what_was_said_too(packages: list[Path], fstype: s
         decided = plan(scene)
         before = free(disk)[0]
         carry_out(scene, decided)
-        got = free(disk)[0] - before
-        # Trees of names come on top: what we say is the least.
-        assert sum(action.frees for action in decided.actions) <= got * 1.02
-        assert got > 15 * MIB
+        # Trees of names come on top: what we say is the least. Both give blocks back some time after the unlink.
+        promised = sum(action.frees for action in decided.actions)
+        deadline = time.monotonic() + 60
+        while promised > (free(disk)[0] - before) * 1.01 and time.monotonic() < deadline:
+            time.sleep(0.5)
+        assert promised <= (free(disk)[0] - before) * 1.01
+        assert promised > 15 * MIB
 
 
 @pytest.fixture

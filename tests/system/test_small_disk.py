@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from builders.disks import MIB, LoopDisk
+from builders.disks import MIB, LoopDisk, why_no_loop_disks
 from builders.synthetic import conda_packages, pip_responses
 
 COMMAND = str(Path(sys.executable).with_name("cachewarden"))
@@ -23,7 +23,7 @@ policies:
 """
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0, reason="loop disks need root"),
+    pytest.mark.skipif(why_no_loop_disks() is not None, reason=str(why_no_loop_disks())),
 ]
 
 
