@@ -70,6 +70,12 @@ class FakeFiles:
     def open_folder(self, path: str) -> Folder:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
+    def trusted_path(self, path: str) -> str:
+        return self.real_path(path)
+
+    def mounts(self) -> Mapping[str, Mount]:
+        return {}
+
     def mount_of(self, path: str) -> Mount:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 

@@ -1,5 +1,6 @@
 """Which caches an owner has: every place an ecosystem names, looked at and vetted before anything is believed."""
 
+import os
 import pwd
 import stat
 from collections.abc import Iterable
@@ -70,28 +71,43 @@ def _vet(candidate: Candidate, surroundings: Surroundings, ecosystem: Ecosystem)
     real = files.real_path(candidate.path)
     for path in (candidate.path, real):
         if why := forbidden(path, owner.home):
-            raise RefusedError(f"refused as a cache ({candidate.source}): {why}")
+            raise _refused(candidate, why)
     status = files.stat(real)
     if status is None:
         if _is_link(candidate.path, surroundings):
-            raise RefusedError(f"refused as a cache ({candidate.source}): it is a link to {real}, out of reach")
+            raise _refused(candidate, f"it is a link to {real}, out of reach")
         return None
-    if status.st_uid != owner.uid:
-        if not candidate.configured and not _is_below(candidate.path, owner.home):
+    if why := _foreign(candidate.path, real, status, surroundings):
+        if not candidate.configured and not candidate.path.startswith(owner.home.rstrip("/") + "/"):
             return None  # the machine-wide place of somebody else, who will have it
-        raise RefusedError(
-            f"refused as a cache ({candidate.source}): it belongs to {_user(status.st_uid)}, not to {owner.name}"
-        )
+        raise _refused(candidate, why)
     if not stat.S_ISDIR(status.st_mode):
-        raise RefusedError(f"refused as a cache ({candidate.source}): it is not a folder")
+        raise _refused(candidate, "it is not a folder")
     source = candidate.source if real == candidate.path else f"{candidate.source}, by the link {candidate.path}"
     with files.open_folder(real) as folder:
         opened = folder.stat()
         if (opened.st_dev, opened.st_ino) != (status.st_dev, status.st_ino):
-            raise RefusedError("refused as a cache: it was replaced while it was looked at")
+            raise _refused(candidate, "it was replaced while it was looked at")
         if why := ecosystem.recognise(folder):
-            raise RefusedError(f"refused as a cache ({candidate.source}): it {why}")
+            raise _refused(candidate, f"it {why}")
     return Cache(ecosystem.name, real, owner, source)
+
+
+def _refused(candidate: Candidate, why: str) -> RefusedError:
+    return RefusedError(f"refused as a cache ({candidate.source}): {why}")
+
+
+def _foreign(path: str, real: str, status: os.stat_result, surroundings: Surroundings) -> str | None:
+    """Why it is not the owner's, or others than the owner and root decide where the path leads."""
+    owner = surroundings.owner
+    if status.st_uid != owner.uid:
+        return f"it belongs to {_user(status.st_uid)}, not to {owner.name}"
+    try:
+        if surroundings.files.trusted_path(path) != real:
+            return "it was replaced while it was looked at"
+    except OSError as error:
+        return reason(error)
+    return None
 
 
 def _is_link(path: str, surroundings: Surroundings) -> bool:
@@ -99,10 +115,6 @@ def _is_link(path: str, surroundings: Surroundings) -> bool:
     folder, _, name = path.rstrip("/").rpartition("/")
     files = surroundings.files
     return files.real_path(path) != f"{files.real_path(folder or '/').rstrip('/')}/{name}"
-
-
-def _is_below(path: str, home: str) -> bool:
-    return path.startswith(home.rstrip("/") + "/")
 
 
 def forbidden(path: str, home: str) -> str | None:

@@ -654,10 +654,11 @@ def test_package_that_cannot_be_seen_whole_stays(packages: list[Path]) -> None:
     [
         ([], True),
         (["urls.txt"], True),
-        (["zlib-1.3-0.conda"], True),
+        (["zlib-1.3-0.conda"], False),
         (["zlib-1.3-0/info/index.json"], True),
         (["https/host.invalid/main/noarch/zlib-1.3-0/info/index.json"], True),
-        ([".cachewarden-trash/x", "cache/x.json"], True),
+        ([".cachewarden-trash/x", "cache/x.json"], False),
+        (["backup-2024.tar.bz2", ".trash/x"], False),
         (["cache/x", ".logs/x", "photos/1.jpg"], False),
         (["http/index.html"], False),
         (["file/a/b/letter.txt", ".trash/old"], False),

@@ -20,8 +20,8 @@ class Disks(FakeFiles):
         super().__init__(folders=["/home"])
         self.type, self.asked = type_, 0
 
-    def mount_of(self, path: str) -> Mount:
-        return Mount("/home", self.type, tracks_atime=False, read_only=False)
+    def mounts(self) -> dict[str, Mount]:
+        return {"/home": Mount("/home", self.type, tracks_atime=False, read_only=False)}
 
     def space(self, path: str) -> Space:
         self.asked += 1

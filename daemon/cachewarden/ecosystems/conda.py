@@ -5,17 +5,15 @@ from dataclasses import replace
 
 from cachewarden.ecosystems import conda_config
 from cachewarden.ecosystems.base import Context, Guard, Located, Measured, Surroundings
-from cachewarden.ecosystems.conda_entries import SCHEMES, TARBALL_ENDINGS, PackagesFolder
+from cachewarden.ecosystems.conda_entries import SCHEMES, PackagesFolder
 from cachewarden.ecosystems.conda_use import Use
 from cachewarden.ecosystems.trees import Tally, is_folder, reason, survey
-from cachewarden.model.caches import TRASH, Cache, Entry, Kind, MeasuredCache, Problem
+from cachewarden.model.caches import Cache, Entry, Kind, MeasuredCache, Problem
 from cachewarden.model.units import Bytes
 from cachewarden.system.ports import Folder
 
 OPENED = "a process has it open"
 _MARKS = {"urls.txt", "urls"}
-_ALSO_THERE = {"cache", TRASH, ".trash", ".logs"}
-"""In every cache, and in other places too: no proof."""
 _NESTED = 6
 
 
@@ -30,15 +28,14 @@ class Conda:
         return conda_config.locate(surroundings)
 
     def recognise(self, folder: Folder) -> str | None:
-        """``urls.txt``, a tarball, or an extracted package, also in the nested layout of mamba; or nothing yet."""
-        others = [node for node in folder.nodes() if node.name not in _ALSO_THERE]
-        if any(node.name in _MARKS for node in others) or _holds_package(folder, 0):
+        """``urls.txt`` or an extracted package, also in the nested layout of mamba; or nothing yet.
+
+        A tarball, a ``cache`` or a ``.trash`` alone proves nothing: other folders have those too.
+        """
+        names = {node.name for node in folder.nodes()}
+        if not names or names & _MARKS or _holds_package(folder, 0):
             return None
-        return (
-            None
-            if not others
-            else "does not look like a conda package cache: no urls.txt, tarball or package is in it"
-        )
+        return "does not look like a conda package cache: neither urls.txt nor a package is in it"
 
     def measure(self, cache: Cache, folder: Folder, context: Context) -> Measured:
         """All entries, with the reasons why packages in use must stay."""
@@ -69,10 +66,8 @@ class Conda:
 
 
 def _holds_package(folder: Folder, depth: int) -> bool:
-    """Whether a tarball or a package is in it, or below the folders of mamba's schemes and channels."""
+    """Whether a package is in it, or below the folders of mamba's schemes and channels."""
     for node in folder.nodes():
-        if node.name.endswith(TARBALL_ENDINGS):
-            return True
         if not is_folder(node):
             continue
         if _has_index(folder, node.name):

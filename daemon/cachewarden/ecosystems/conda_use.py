@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from cachewarden.ecosystems.base import Context
 from cachewarden.ecosystems.running import describe, first_running
-from cachewarden.model.caches import Cache
+from cachewarden.model.caches import Cache, is_private
 from cachewarden.system.ports import Files, Folder, Process
 
 _TOOL = re.compile(
@@ -19,6 +19,8 @@ _TOOL = re.compile(
 )
 _RUNNER = re.compile(r"(conda|mamba|micromamba)(\.exe)?")
 _DEEPEST = 48
+_SHALLOWEST = 2
+"""``/``, ``/usr`` and the like are no environments, whatever environments.txt says: all would be walked."""
 _RECORD = ".json"
 
 
@@ -34,10 +36,9 @@ class Use:
 
     def busy(self) -> str | None:
         """Why nothing but logs may go from the cache now."""
-        home = self._context.surroundings.owner.home.rstrip("/")
         running = [process for process in self._context.processes.running() if not _only_waits(process)]
-        # A cache outside the home serves everybody: anybody's conda counts. Root's counts everywhere (sudo conda).
-        uids = {self._cache.owner.uid, 0} if self._cache.path.startswith(home + "/") else {None}
+        # A cache that is not private serves everybody: anybody's conda counts. Root's counts everywhere (sudo conda).
+        uids = {self._cache.owner.uid, 0} if is_private(self._cache) else {None}
         for uid in uids:
             if process := first_running(running, _TOOL, uid):
                 return describe(process, _TOOL)
@@ -93,7 +94,9 @@ def _links(context: Context, root: str) -> Iterator[tuple[str, str]]:
     """``(first folder below the cache root, environment)`` for each symbolic link of the environments into it."""
     files = context.surroundings.files
     inside = root.rstrip("/") + "/"
-    environments = {files.real_path(prefix): prefix for prefix in context.located.environments}
+    environments = {
+        files.real_path(prefix): prefix for prefix in context.located.environments if prefix.count("/") >= _SHALLOWEST
+    }
     for real, prefix in environments.items():
         try:
             with files.open_folder(real) as folder:

@@ -77,10 +77,11 @@ class HttpTree:
 
     def _name_by_pages(self, cache: Folder) -> None:
         """Second pass, for what neither headers nor body named: the URLs that the cached pages list."""
+        pages = {id(page) for page in self._pages}
         wanted = {
             draft.nodes[0].name: draft
             for draft in self.drafts
-            if draft.kind in {Kind.DOWNLOAD, Kind.INDEX} and not draft.named.name and draft not in self._pages
+            if draft.kind in {Kind.DOWNLOAD, Kind.INDEX} and not draft.named.name and id(draft) not in pages
         }
         if not wanted:
             return

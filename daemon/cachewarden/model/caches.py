@@ -42,6 +42,15 @@ class Cache:
     source: str
 
 
+_SHARED_PLACES = ("/opt/", "/usr/", "/srv/", "/var/")
+
+
+def is_private(cache: Cache) -> bool:
+    """Whether a cache is one user's own: in that user's home, and not in a place that is everybody's."""
+    home = cache.owner.home.rstrip("/")
+    return bool(home) and cache.path.startswith(home + "/") and not cache.path.startswith(_SHARED_PLACES)
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Which file a name meant when it was measured; re-checked just before removal."""

@@ -3,7 +3,17 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from cachewarden.model.caches import Cache, Entry, Filesystem, Kind, Look, MeasuredCache, Problem, Snapshot
+from cachewarden.model.caches import (
+    Cache,
+    Entry,
+    Filesystem,
+    Kind,
+    Look,
+    MeasuredCache,
+    Problem,
+    Snapshot,
+    is_private,
+)
 from cachewarden.model.plans import Outcome, Purge
 from cachewarden.model.policies import Settings
 from cachewarden.model.units import Bytes, Instant
@@ -34,8 +44,7 @@ def assemble(looks: Iterable[Look], problems: Iterable[Problem], settings: Setti
 
 
 def _kept_for_others(cache: MeasuredCache, distributions: set[str]) -> MeasuredCache:
-    home = cache.cache.owner.home.rstrip("/")
-    if not distributions or (home and cache.cache.path.startswith(home + "/")):
+    if not distributions or is_private(cache.cache):
         return cache
     return replace(cache, entries=tuple(_with_hold(entry, distributions) for entry in cache.entries))
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from cachewarden.model.caches import Filesystem
 from cachewarden.model.policies import ActionKind, Settings
+from cachewarden.service.vouching import PRIVATE
 from cachewarden.system.ports import Files, Space
 
 _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "afs", "9p", "autofs", "fuse.sshfs"}
@@ -21,7 +22,7 @@ class Sampler:
 
     def remember(self, filesystems: Iterable[Filesystem]) -> None:
         """As a cycle left them. A dead network mount would block ``statvfs``: those wait for the regular look."""
-        self._left = {each.mount: each for each in filesystems if each.type not in _NETWORK}
+        self._left = {each.mount: each for each in filesystems if each.type not in _NETWORK and each.device < PRIVATE}
 
     def crossed(self, settings: Settings) -> list[str]:
         """Mount points that went below a mark, or further below it, since the last cycle."""

@@ -7,11 +7,11 @@ without danger; else they are the owner's word, and count for that owner's cache
 from dataclasses import replace
 
 from cachewarden.model.caches import Filesystem, Look, Owner
-from cachewarden.system.ports import Files
+from cachewarden.system.ports import Files, Mount
 
 _NOT_OURS = ("fuse", "nfs", "cifs", "smb", "ceph", "9p", "afs", "glusterfs", "autofs")
 """Types that a user can mount, or whose server may be gone: asking could be refused, or block for ever."""
-_PRIVATE = 1 << 64
+PRIVATE = 1 << 64
 """Device numbers beyond the kernel's: one space for each owner."""
 
 
@@ -40,27 +40,28 @@ class Voucher:
         )
         return replace(seen, caches=caches, filesystems=tuple(own))
 
+    def _measured(self, told: Filesystem, mount: Mount) -> Filesystem:
+        space = self._files.space(mount.mount)
+        return replace(
+            told,
+            type=mount.type,
+            total=space.total,
+            free=space.free,
+            inodes_total=space.inodes_total,
+            inodes_free=space.inodes_free,
+            tracks_atime=mount.tracks_atime,
+            read_only=mount.read_only,
+        )
+
     def filesystem(self, owner: Owner, told: Filesystem) -> Filesystem:
         """Our own figures when we find the same device mounted there, else the told ones as a private matter."""
-        if not told.type.startswith(_NOT_OURS):
-            try:
-                mount = self._files.mount_of(told.mount)
-                status = self._files.stat(told.mount)
-                if mount.mount == told.mount and mount.type == told.type and status and status.st_dev == told.device:
-                    space = self._files.space(told.mount)
-                    return replace(
-                        told,
-                        total=space.total,
-                        free=space.free,
-                        inodes_total=space.inodes_total,
-                        inodes_free=space.inodes_free,
-                        tracks_atime=mount.tracks_atime,
-                        read_only=mount.read_only,
-                    )
-            except OSError:
-                pass
+        mount = self._files.mounts().get(told.mount)
+        if mount and not mount.type.startswith(_NOT_OURS):
+            status = self._files.stat(mount.mount)
+            if status and status.st_dev == told.device:
+                return self._measured(told, mount)
         return replace(told, device=_private(owner, told.device))
 
 
 def _private(owner: Owner, device: int) -> int:
-    return (owner.uid + 1) * _PRIVATE + device
+    return (owner.uid + 1) * PRIVATE + device

@@ -48,7 +48,7 @@ def watch(
     owner: Owner, environ: Mapping[str, str], request: LookRequest, channel: Channel, stream: socket.socket
 ) -> None:
     """Watches all caches of ``owner`` until the service closes its end."""
-    found = discover(Surroundings(owner, environ, RealFiles()), request.extras)
+    found = discover(Surroundings(owner, environ, RealFiles(owner)), request.extras)
     news: queue.SimpleQueue[str] = queue.SimpleQueue()
     observer = Observer()
     watched, left_out = _schedule(observer, [each.cache for each in found.caches], news)

@@ -1,6 +1,7 @@
 """The daemon's side of watching: which owners have a watcher, and what those say; and our own configuration."""
 
 import select
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -14,14 +15,20 @@ from cachewarden.service.workers import Job, LaunchedWorkers
 
 MOST_WATCHERS = 16
 _FOR_EVER = 1e9
-_PATIENCE = 2.0
+_PATIENCE = 0.5
+_LONGEST_WORD = 256
+_MOST_WORDS = 10
+_QUIET = 2.0
+"""A watcher says a word in so many seconds at most; it has ten to spare."""
 
 
 @dataclass(slots=True)
 class _Watcher:
     owner: Owner
     job: Job
-    places: tuple[str, ...] = field(default=())
+    places: tuple[str, ...] = ()
+    words: int = 0
+    since: float = field(default_factory=time.monotonic)
 
 
 class Watchers:
@@ -63,8 +70,10 @@ class Watchers:
         return changed
 
     def _listen(self, watcher: _Watcher) -> bool:
-        watcher.job.stream.settimeout(_PATIENCE)
-        message = watcher.job.channel.receive()
+        message = watcher.job.channel.receive(seconds=_PATIENCE, limit=_LONGEST_WORD)
+        watcher.words += 1
+        if watcher.words > _MOST_WORDS * (1 + (time.monotonic() - watcher.since) / _QUIET):
+            raise WorkerError("the watcher talks too much")
         if message is None or message[0] not in {"changed", "watching"}:
             raise WorkerError("the watcher has ended")
         if message[0] == "watching":

@@ -9,6 +9,7 @@ import dataclasses
 import json
 import socket
 import struct
+import time
 import types
 import typing
 from collections.abc import Callable
@@ -141,6 +142,7 @@ class Channel:
         """Takes the socket; a time limit on it is the caller's to set. ``received`` counts bytes."""
         self._stream = stream
         self.received = 0
+        self._deadline: float | None = None
 
     def send(self, word: str, value: object = None) -> None:
         """OSError when the other side is gone; WorkerError when the message is too long."""
@@ -149,13 +151,17 @@ class Channel:
             raise WorkerError(f"a message of {len(data)} bytes is too long")
         self._stream.sendall(_HEAD.pack(len(data)) + data)
 
-    def receive(self) -> tuple[str, object] | None:
-        """The next message, ``None`` at the end; WorkerError for what is none, OSError as the socket gives."""
+    def receive(self, *, seconds: float | None = None, limit: int = MESSAGE_LIMIT) -> tuple[str, object] | None:
+        """The next message, ``None`` at the end; WorkerError for what is none, OSError as the socket gives.
+
+        The whole message must be there within ``seconds``: one that drips byte by byte is none.
+        """
+        self._deadline = None if seconds is None else time.monotonic() + seconds
         head = self._exactly(_HEAD.size, at_start=True)
         if head is None:
             return None
         (length,) = _HEAD.unpack(head)
-        if length > MESSAGE_LIMIT:
+        if length > limit:
             raise WorkerError(f"a message of {length} bytes was announced, more than is allowed")
         self.received += length
         data = self._exactly(length, at_start=False)
@@ -169,10 +175,21 @@ class Channel:
             raise WorkerError("a message without a word")
         return message[1], message[2]
 
+    def _some(self, most: int) -> bytes:
+        if self._deadline is not None:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                raise WorkerError("a message took too long to arrive")
+            self._stream.settimeout(left)
+        try:
+            return self._stream.recv(most)
+        except TimeoutError as error:
+            raise WorkerError("a message took too long to arrive") from error
+
     def _exactly(self, size: int, *, at_start: bool) -> bytes | None:
         data = bytearray()
         while len(data) < size:
-            part = self._stream.recv(min(size - len(data), 1 << 16))
+            part = self._some(min(size - len(data), 1 << 16))
             if not part:
                 if at_start and not data:
                     return None

@@ -76,7 +76,7 @@ def login_environment(owner: Owner, files: RealFiles) -> dict[str, str]:
 
 def look(owner: Owner, environ: Mapping[str, str], request: LookRequest) -> Look:
     """Discovers and measures all caches of ``owner``."""
-    files, processes = RealFiles(), RealProcesses()
+    files, processes = RealFiles(owner), RealProcesses()
     surroundings = Surroundings(owner, environ, files)
     found = discover(surroundings, request.extras)
     now = SystemClock().now()
@@ -108,7 +108,7 @@ def purge(
     progress: Callable[[RemovedEntry], None],
 ) -> PurgeReply:
     """Finds the cache anew, by the owner's own configuration, and removes the entries from it."""
-    files = RealFiles()
+    files = RealFiles(owner)
     action = request.action
     surroundings = Surroundings(owner, environ, files)
     try:

@@ -21,10 +21,12 @@ from cachewarden.service.worker import LookRequest, PurgeReply, PurgeRequest
 from cachewarden.system.files import RealFiles
 from cachewarden.system.launcher import MESSAGE_LIMIT
 
-LOOK_SECONDS = 600.0
-PURGE_SECONDS = 3600.0
+LOOK_SECONDS = 300.0
+PURGE_SECONDS = 1800.0
 _BEAT = 0.5
-_STALL_SECONDS = 60.0
+_MESSAGE_SECONDS = 10.0
+_STOP_SECONDS = 4.0
+_GRACE_SECONDS = 5.0
 _MOST_MESSAGES = 20_000
 _MOST_ENTRIES = 2_000_000
 _MOST_OTHERS = 200_000
@@ -87,6 +89,7 @@ class Job:
     number: int
     stream: socket.socket
     channel: Channel
+    until: float
     asked_to_stop: bool = False
 
     def close(self) -> None:
@@ -125,7 +128,8 @@ class LaunchedWorkers:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
             self._request({"op": "start", "number": self._number, "uid": owner.uid, "seconds": seconds}, theirs)
-        return Job(self._number, ours, Channel(ours))
+        ours.settimeout(_MESSAGE_SECONDS)  # one that does not listen cannot make us wait either
+        return Job(self._number, ours, Channel(ours), time.monotonic() + seconds + _GRACE_SECONDS)
 
     def kill(self, job: Job) -> None:
         """Ends a worker at once."""
@@ -149,9 +153,9 @@ class LaunchedWorkers:
         try:
             job.channel.send("look", encoder(LookRequest)(LookRequest(extras)))
             return self._voucher.look(owner, _Collector(owner).collect(lambda: _next(job, hooks)))
-        except (OSError, WorkerError) as error:
+        except (OSError, WorkerError, MemoryError) as error:
             self.kill(job)
-            raise WorkerError(f"the worker of {owner.name} failed: {error}") from error
+            raise WorkerError(f"the worker of {owner.name} failed: {str(error) or 'it told too much'}") from error
         finally:
             job.close()
 
@@ -204,7 +208,11 @@ def _send_purge(job: Job, action: Purge, extras: tuple[ExtraCache, ...]) -> None
 
 
 def _next(job: Job, hooks: Hooks) -> tuple[str, object]:
-    """The next message; the hooks are served while waiting. WorkerError at the end of the channel."""
+    """The next message; the hooks are served while waiting.
+
+    WorkerError at the end of the channel, and when the worker's time is over: the launcher's limit is not relied on,
+    since a worker may be stopped by its owner, or hang where no signal reaches it.
+    """
     poll = select.poll()
     poll.register(job.stream, select.POLLIN)
     while True:
@@ -212,11 +220,12 @@ def _next(job: Job, hooks: Hooks) -> tuple[str, object]:
         _pass_stop_on(job, hooks)
         if poll.poll(_BEAT * 1000):
             break
+        if time.monotonic() > job.until:
+            raise WorkerError("it did not stop when it was asked to" if job.asked_to_stop else "its time is over")
     if job.channel.received > _MOST_BYTES:
         raise WorkerError("it does not come to an end")
-    job.stream.settimeout(_STALL_SECONDS)
     try:
-        message = job.channel.receive()
+        message = job.channel.receive(seconds=_MESSAGE_SECONDS)
     except ConnectionError:
         message = None
     if message is None:
@@ -230,6 +239,7 @@ def _pass_stop_on(job: Job, hooks: Hooks) -> None:
     """A worker that is asked to stop ends between two names, and tells what went until then."""
     if not job.asked_to_stop and not hooks.may_go_on():
         job.asked_to_stop = True
+        job.until = min(job.until, time.monotonic() + _STOP_SECONDS)
         job.channel.send("stop")
 
 

@@ -4,26 +4,45 @@ import errno
 import os
 import stat
 
+from cachewarden.model.caches import Owner
 from cachewarden.model.units import Bytes, Inodes
 from cachewarden.system.folders import OpenFolder, mount_number, open_folder
 from cachewarden.system.ports import Mount, Space
+from cachewarden.system.trust import check_step, trusted_way
 
 _OCTAL_ESCAPES = (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\"))
 
 
 class RealFiles:
-    """Reads with the rights of this process; the kernel says what is allowed."""
+    """Reads with the rights of this process; the kernel says what is allowed.
+
+    For an ``owner`` only what that owner or root wrote counts: see ``trust``.
+    """
+
+    def __init__(self, owner: Owner | None = None) -> None:
+        """Without an owner every path is believed: for the program's own configuration."""
+        self._owner = owner
+
+    def trusted_path(self, path: str) -> str:
+        """As ``real_path``, but it must exist, and EPERM when somebody else laid the way to it."""
+        return trusted_way(path, self._owner) if self._owner else os.path.realpath(path, strict=True)
 
     def read_text(self, path: str, limit: int) -> str:
-        """A regular file, UTF-8 with surrogates; EFBIG when larger than ``limit``, EINVAL when not regular."""
+        """A regular file, UTF-8 with surrogates; EFBIG when larger than ``limit``, EINVAL when not regular.
+
+        EPERM when it is not the owner's nor root's.
+        """
+        path = self.trusted_path(path)
         # Looked at first: opening a device can have effects, and O_NONBLOCK does not help against those.
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", path)
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW)
         with open(fd, "rb") as file:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "not a regular file", path)
+            if self._owner:
+                check_step(path, status, self._owner)  # of what is open, should the name mean another by now
             data = file.read(limit + 1)
         if len(data) > limit:
             raise OSError(errno.EFBIG, f"larger than {limit} bytes", path)
@@ -63,6 +82,10 @@ class RealFiles:
             if fields[0] == number:
                 return _mount(fields)
         raise OSError(errno.ENOENT, "no mount holds this path", path)
+
+    def mounts(self) -> dict[str, Mount]:
+        """All mounts that are seen here, by mount point; of several at one point the last, which hides the others."""
+        return {mount.mount: mount for mount in (_mount(line.split()) for line in _mount_lines())}
 
     def space(self, path: str) -> Space:
         """Of the filesystem that holds ``path``: ``free`` is ``f_bavail``, what an ordinary user can get."""

@@ -6,6 +6,7 @@ answers ``owners`` and says when a worker has ended. Whom it may become it finds
 """
 
 import json
+import math
 import os
 import select
 import signal
@@ -97,7 +98,7 @@ class Launcher:
                 self._kill_number(int(request["number"]))
             elif operation == "owners":
                 self._answer({"op": "owners", "owners": [_plain(owner) for owner in self._owners()]})
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return True  # nonsense is not answered
         finally:
             for descriptor in descriptors:
@@ -106,7 +107,8 @@ class Launcher:
 
     def _start(self, number: int, uid: int, seconds: float, descriptor: int) -> None:
         owner = next((each for each in self._owners() if each.uid == uid), None)
-        if owner is None or len(self._children) >= _MOST_WORKERS:
+        in_order = math.isfinite(seconds) and number not in self._children
+        if owner is None or not in_order or len(self._children) >= _MOST_WORKERS:
             self._answer({"op": "ended", "number": number, "status": -1})
             return
         try:

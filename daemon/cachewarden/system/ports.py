@@ -112,7 +112,8 @@ class Files(Protocol):
     def read_text(self, path: str, limit: int) -> str:
         """A regular file of at most ``limit`` bytes, undecodable bytes kept as surrogates.
 
-        ``OSError`` with EFBIG when larger, EINVAL when it is no regular file (never blocks on a FIFO).
+        ``OSError`` with EFBIG when larger, EINVAL when it is no regular file (never blocks on a FIFO), EPERM when
+        it is neither the owner's nor root's.
         """
         ...
 
@@ -126,6 +127,14 @@ class Files(Protocol):
 
     def real_path(self, path: str) -> str:
         """Absolute, all links resolved, whether or not it exists."""
+        ...
+
+    def trusted_path(self, path: str) -> str:
+        """As ``real_path`` of what exists; EPERM when anybody but the owner or root laid the way to it."""
+        ...
+
+    def mounts(self) -> Mapping[str, Mount]:
+        """All mounts, by mount point."""
         ...
 
     def open_folder(self, path: str) -> Folder:

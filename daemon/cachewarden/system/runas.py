@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import tempfile
+from contextlib import suppress
 
 import psutil
 
@@ -15,7 +16,7 @@ _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 1, 
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _LAST_CAPABILITY = 63
 _CAPABILITY_VERSION_3 = 0x20080522
-_MEMORY = 2 << 30
+_MEMORY = 1 << 30
 _PROCESSOR_SECONDS = 900
 _DESCRIPTORS = 4096
 
@@ -38,6 +39,7 @@ def become(owner: Owner, *, switch: bool, channel: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     os.setsid()
     _close_all_but(channel)
+    _go_first_when_memory_is_short()
     _enter_empty_folder()
     os.umask(0o077)
     _limit()
@@ -85,6 +87,12 @@ def _close_all_but(channel: int) -> None:
     highest = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     os.closerange(3, channel)
     os.closerange(channel + 1, min(highest, 1 << 20))
+
+
+def _go_first_when_memory_is_short() -> None:
+    """The kernel shall end a worker, never the service: one owner's cycle is lost then."""
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write("1000")
 
 
 def _enter_empty_folder() -> None:
