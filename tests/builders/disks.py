@@ -117,8 +117,7 @@ class LoopDisk:
 
     def _mount(self, undo: contextlib.ExitStack) -> None:
         self.path.mkdir()
-        options = ["-o", self.mount_options] if self.mount_options else []
-        _run([_program("mount", "mount"), "-t", self.fstype, *options, self.device, str(self.path)])
+        self.mount()
         undo.callback(self._unmount)
         if self.fstype != "vfat":
             self.path.chmod(0o755)
@@ -140,7 +139,15 @@ class LoopDisk:
     def mount(self) -> None:
         """Bring back a disk that `unmount` took away."""
         options = ["-o", self.mount_options] if self.mount_options else []
-        _run([_program("mount", "mount"), "-t", self.fstype, *options, self.device, str(self.path)])
+        command = [_program("mount", "mount"), "-t", self.fstype, *options, self.device, str(self.path)]
+        for pause in (0.2, 1.0, 3.0):
+            try:
+                _run(command)
+            except DiskUnavailableError:
+                time.sleep(pause)  # what was unmounted a moment ago may still be busy
+            else:
+                return
+        _run(command)
 
     def free_bytes(self) -> int:
         """What an ordinary user can still write (f_bavail): ext4's reserve for root is not in it."""

@@ -1,0 +1,82 @@
+"""Which ways are trusted: every step the owner's or root's, and none that everybody may replace."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cachewarden.model.caches import Owner
+from cachewarden.system.files import RealFiles
+from cachewarden.system.trust import trusted_way
+
+ME = Owner(os.geteuid(), os.getegid(), "me", "/nonexistent/me")
+OTHER = Owner(4_000_001, 4_000_001, "other", "/nonexistent/other")
+
+
+def refusal(path: Path, owner: Owner) -> str | None:
+    try:
+        trusted_way(str(path), owner)
+    except PermissionError as error:
+        return error.strerror
+    return None
+
+
+def test_my_own_files_and_links_are_trusted(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "again").symlink_to(tmp_path / "link")
+    assert trusted_way(str(tmp_path / "again"), ME) == str(tmp_path / "real")
+
+
+def test_what_everybody_may_replace_is_not_unless_the_folder_is_sticky(tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    (folder / "file").write_text("x")
+    folder.chmod(0o777)
+    assert refusal(folder / "file", ME) == f"{folder} can be written by everybody: its word counts for nobody"
+    folder.chmod(0o1777)
+    assert refusal(folder / "file", ME) is None
+    (folder / "file").chmod(0o666)
+    assert refusal(folder / "file", ME) == f"{folder}/file can be written by everybody: its word counts for nobody"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
+def test_a_step_of_somebody_else_is_not_wherever_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "file").write_text("x")
+    os.chown(tmp_path / "theirs", OTHER.uid, OTHER.gid)
+    (tmp_path / "link").symlink_to(tmp_path / "theirs" / "file")
+    for path in (tmp_path / "theirs" / "file", tmp_path / "link"):
+        assert f"belongs to uid {OTHER.uid}, whose word does not count for me" in str(refusal(path, ME))
+    assert refusal(tmp_path / "theirs" / "file", OTHER) is None
+    (tmp_path / "foreign-link").symlink_to("mine")
+    (tmp_path / "mine").write_text("x")
+    os.lchown(tmp_path / "foreign-link", OTHER.uid, OTHER.gid)
+    assert refusal(tmp_path / "foreign-link", ME) is not None
+    assert refusal(tmp_path / "mine", ME) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
+def test_whoever_owns_the_way_to_a_home_is_trusted_with_it(tmp_path: Path) -> None:
+    home = tmp_path / "group" / "me"
+    home.mkdir(parents=True)
+    os.chown(tmp_path / "group", OTHER.uid, OTHER.gid)
+    assert refusal(home, ME) is not None
+    assert refusal(home, Owner(ME.uid, ME.gid, "me", str(home))) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
+def test_a_file_of_somebody_else_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "condarc"
+    path.write_text("pkgs_dirs: [/x]")
+    assert RealFiles(ME).read_text(str(path), 100) == "pkgs_dirs: [/x]"
+    os.chown(path, OTHER.uid, OTHER.gid)
+    with pytest.raises(PermissionError):
+        RealFiles(ME).read_text(str(path), 100)
+
+
+def test_a_loop_of_links_ends(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(OSError, match="Too many levels"):
+        trusted_way(str(tmp_path / "a"), ME)
