@@ -15,6 +15,7 @@ from cachewarden.system.ports import Journal
 
 ERROR, WARNING, INFO, DEBUG = 3, 4, 6, 7
 _MOST_PATHS = 20
+_MOST_PROBLEMS = 50
 
 
 class Event(Enum):
@@ -69,7 +70,7 @@ class Recorder:
 
     def cycle(self, record: CycleRecord) -> None:
         """A whole cycle: outcomes, shortfalls, problems, reports; one line of summary if it did something."""
-        self._problems(record)
+        # What was done comes first: journald may refuse the rest when there is too much of it.
         for outcome in record.outcomes:
             self._outcome(outcome, record)
         self.settled(
@@ -80,11 +81,14 @@ class Recorder:
         acted = {outcome.policy for outcome in record.outcomes} | {each.policy for each in record.plan.shortfalls}
         self._reports([standing for name, standing in reports.items() if name not in acted])
         self._shortfalls(record)
+        self._problems(record)
         self._summary(record)
 
     def _problems(self, record: CycleRecord) -> None:
-        for problem in record.problems:
+        for problem in record.problems[:_MOST_PROBLEMS]:
             self.once(Event.PROBLEM, WARNING, problem.path, f"{problem.path}: {problem.reason}", **_at(problem))
+        if more := len(record.problems[_MOST_PROBLEMS:]):
+            self.once(Event.PROBLEM, WARNING, "", f"{more} more problems: `cachewarden status` lists them all")
         self.settled(Event.PROBLEM, (problem.path for problem in record.problems))
 
     def _outcome(self, outcome: Outcome, record: CycleRecord) -> None:

@@ -63,6 +63,14 @@ def test_a_problem_is_a_warning_until_it_changes() -> None:
     ]  # fmt: skip
 
 
+def test_many_problems_are_told_in_part_and_after_what_was_done() -> None:
+    problems = tuple(Problem(f"/x{number}", "odd") for number in range(60))
+    messages = [message for _, message in told(record(OUTCOME, problems=problems))]
+    assert (messages[0][:16], messages[51], len(messages)) == (
+        "cap-pip: removed", "10 more problems: `cachewarden status` lists them all", 53,
+    )  # fmt: skip
+
+
 def test_what_is_busy_is_no_warning() -> None:
     busy = Outcome("p", "purge", CACHE, failures=(Failure("d", "pip is running (process 8)", busy=True),))
     assert told(record(busy))[0] == (
