@@ -21,9 +21,9 @@ from cachewarden.ecosystems.condarc import (
     mamba_search_path,
     merge,
     parse,
-    plain_path,
     search_path,
 )
+from cachewarden.ecosystems.paths import plain_path
 from cachewarden.model.caches import Owner
 from fakes import FakeFiles
 

@@ -20,13 +20,12 @@ from cachewarden.ecosystems.condarc import (
     condarcs_of,
     environment,
     expand_variables,
-    home_of,
     is_condarc_name,
     mamba_search_path,
     merge,
-    plain_path,
     search_path,
 )
+from cachewarden.ecosystems.paths import home_of, plain_path
 
 MOST_ENVIRONMENTS = 10_000
 """More are left out, with a problem: packages in use there may then look unused."""

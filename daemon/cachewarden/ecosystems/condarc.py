@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cachewarden.ecosystems.base import Surroundings
+from cachewarden.ecosystems.paths import home_of, plain_path
 from cachewarden.model.caches import Problem
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ MOST_PROBLEMS = 200
 CONDA_NAMES = frozenset((".condarc", "condarc"))
 MAMBA_NAMES = CONDA_NAMES | {".mambarc", "mambarc"}
 
-_PATH_MAX = 4096
 _LISTS = {"pkgs_dirs": "pkgs_dirs", "envs_dirs": "envs_dirs", "envs_path": "envs_dirs"}
 _SWITCHES = {name: name for name in ("always_softlink", "allow_softlinks", "always_copy")}
 _SWITCHES |= {"softlink": "always_softlink", "copy": "always_copy"}
@@ -135,33 +135,6 @@ class Reader:
             return Condarc(path, problems=(Problem(path, f"conda's configuration cannot be read ({reason})"),))
         self.budget -= len(text)
         return parse(path, text)
-
-
-def home_of(surroundings: Surroundings) -> str:
-    """``$HOME``, or the owner's home where it is unset or empty."""
-    return (surroundings.environ.get("HOME") or surroundings.owner.home).rstrip("/")
-
-
-def plain_path(text: str, surroundings: Surroundings) -> str:
-    """An absolute path with ``~`` expanded and ``//``, ``.`` and a trailing ``/`` gone; links stay as they are.
-
-    ``ValueError``, whose text goes on after a subject, for what cannot be a folder that is safe to work in.
-    """
-    path = _expand_home(text, surroundings)
-    if not path.startswith("/"):
-        raise ValueError("is relative: it depends on the tool's working folder; name an absolute path")
-    if any(character < " " or character == "\x7f" for character in path):
-        raise ValueError("has control characters in it")
-    try:
-        os.fsencode(path)
-    except UnicodeEncodeError:
-        raise ValueError("has characters that no file name can have") from None
-    if len(path) > _PATH_MAX:
-        raise ValueError("is longer than a path can be")
-    parts = [part for part in path.split("/") if part not in ("", ".")]
-    if ".." in parts:
-        raise ValueError("has .. in it: name the folder itself")
-    return "/" + "/".join(parts)
 
 
 def expand_variables(text: str, surroundings: Surroundings) -> str:
@@ -375,18 +348,6 @@ def _named(surroundings: Surroundings, variable: str) -> tuple[str, ...]:
         return (plain_path(expand_variables(surroundings.environ.get(variable, ""), surroundings), surroundings),)
     except ValueError:
         return ()
-
-
-def _expand_home(text: str, surroundings: Surroundings) -> str:
-    """``~`` and the owner's own ``~name``, as ``os.path.expanduser``."""
-    if not text.startswith("~"):
-        return text
-    name, slash, rest = text[1:].partition("/")
-    if not name:
-        return home_of(surroundings) + slash + rest
-    if name == surroundings.owner.name:
-        return surroundings.owner.home.rstrip("/") + slash + rest
-    raise ValueError(f"is in the home of {name}: name an absolute path")
 
 
 def _unique(items: Iterable[Item]) -> list[Item]:

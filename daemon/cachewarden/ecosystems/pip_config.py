@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from io import StringIO
 
 from cachewarden.ecosystems.base import Candidate, Located, Surroundings
-from cachewarden.ecosystems.condarc import home_of, plain_path
+from cachewarden.ecosystems.paths import home_of, plain_path
 from cachewarden.model.caches import Problem
 
 COMMANDS = ("install", "download", "wheel", "lock")
