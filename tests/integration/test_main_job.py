@@ -57,10 +57,26 @@ def configured(home: Path, text: str) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("pip", [None, DEBIAN_12_PIP], ids=["newest pip", "Debian 12's pip"])
-def test_purge_empties_every_layout_and_the_next_install_works(tmp_path: Path, pip: str | None) -> None:
+@pytest.fixture(scope="module", params=[None, DEBIAN_12_PIP], ids=["newest pip", "Debian 12's pip"])
+def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str | None, Path]:
+    """A pip, and a home whose cache it filled; a test works on a copy."""
+    home = tmp_path_factory.mktemp("filled")
     with LoopbackIndex() as index:
-        cache = fill_pip_cache(tmp_path, index, pip, packages=PACKAGES)
+        fill_pip_cache(home, index, request.param, packages=PACKAGES)
+    return request.param, home
+
+
+def copied(filled: tuple[str | None, Path], home: Path) -> Path:
+    cache = home / ".cache" / "pip"
+    subprocess.run(["cp", "-a", str(filled[1] / ".cache"), str(home)], check=True)
+    return cache
+
+
+def test_purge_empties_every_layout_and_the_next_install_works(
+    tmp_path: Path, filled: tuple[str | None, Path]
+) -> None:
+    pip, cache = filled[0], copied(filled, tmp_path)
+    with LoopbackIndex() as index:
         # The other layout too, as a home has it that knew several pips.
         fill_pip_cache(tmp_path, index, None if pip else DEBIAN_12_PIP, packages=("six",), build=())
         orphan, foreign = add_orphan_tmp(cache, 7 * 86_400), add_foreign_file(cache)
@@ -74,13 +90,11 @@ def test_purge_empties_every_layout_and_the_next_install_works(tmp_path: Path, p
     assert again.returncode == 0, again.stderr
 
 
-@pytest.mark.parametrize("pip", [None, DEBIAN_12_PIP], ids=["newest pip", "Debian 12's pip"])
 @pytest.mark.parametrize("share", [0.25, 0.6])
 def test_a_cap_ends_at_most_one_entry_below_until_and_built_wheels_go_last(
-    tmp_path: Path, pip: str | None, share: float
+    tmp_path: Path, filled: tuple[str | None, Path], share: float
 ) -> None:
-    with LoopbackIndex() as index:
-        cache = fill_pip_cache(tmp_path, index, pip, packages=PACKAGES)
+    cache = copied(filled, tmp_path)
     until = int(du(cache) * share)
     config = configured(tmp_path, CAP.format(above=until + 1, until=until))
     done = run(tmp_path, "--config", config, "run")

@@ -178,6 +178,7 @@ class Recording(RealFiles):
     """Real files, and a note of which were asked for."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.read: list[str] = []
 
     def read_text(self, path: str, limit: int) -> str:
