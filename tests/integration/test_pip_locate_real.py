@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import venv
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -115,7 +116,7 @@ def pip_path() -> str:
 def place(tmp_path: Path) -> Path:
     """A folder with a home and an interpreter whose ``sys.prefix`` is ours to write to."""
     (tmp_path / "home").mkdir()
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    venv.EnvBuilder(symlinks=True).create(tmp_path / "venv")
     return tmp_path
 
 
