@@ -57,7 +57,7 @@ def test_newest_pip_fills_http_v2_wheels_and_selfcheck(tmp_path: Path, index: Lo
 
 
 def test_second_install_asks_for_no_file(tmp_path: Path, index: LoopbackIndex) -> None:
-    fill_pip_cache(tmp_path, index, packages=("six",), build=())
+    fill_pip_cache(tmp_path, index, packages=("six",))
     assert index.file_requests()
     index.forget()
     done = pip_install(tmp_path, index, None, ["six", "docopt"], tmp_path / "again")
