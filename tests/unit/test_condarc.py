@@ -117,7 +117,7 @@ class TestParsing:
             ("a: \x01\n", "no valid YAML"),
             ("%YAML 1." + "9" * 5000 + "\n---\na: 1\n", "no valid YAML"),
             ('a: "\\UFFFFFFFF"\n', "no valid YAML"),
-            ("[" * 1500, "nested too deeply"),
+            ("[" * 600, "nested too deeply"),
             ("pkgs_dirs: [/a]\npkgs_dirs: [/b]\n", "given twice"),
             ("envs_dirs: [/a]\nenvs_path: [/b]\n", "given twice"),
         ],
