@@ -34,6 +34,16 @@ def test_other_packages_of_a_shared_cache_are_free() -> None:
     assert holds(Look((SHARED,)), Look(references=("scipy-1.0-0",))) == [None]
 
 
+def test_packages_of_a_shared_cache_stay_when_an_owners_environments_could_not_be_seen() -> None:
+    tarball = makers.entry("scipy-1.0-0.conda", kind=Kind.TARBALL)
+    shared = replace(SHARED, entries=(PACKAGE, tarball))
+    snapshot = assemble([Look((shared, OWN))], (), Settings(), makers.NOW, blind=True)
+    assert [[entry.hold for entry in cache.entries] for cache in snapshot.caches] == [
+        ["the environments of another user could not be seen: they may use it", None],
+        [None],
+    ]
+
+
 def test_a_hold_that_was_there_is_not_replaced() -> None:
     held = replace(SHARED, entries=(replace(PACKAGE, hold="conda is running"),))
     assert holds(Look((held,)), Look(references=("numpy-1.0-0",))) == ["conda is running"]

@@ -152,6 +152,17 @@ def test_the_same_failure_in_every_cycle_is_one_line_of_history() -> None:
     assert len(store.saved_cycles) == 1
 
 
+def test_a_lost_worker_keeps_the_packages_of_shared_caches() -> None:
+    package = makers.entry("numpy-1.0-0", kind=Kind.PACKAGE)
+    shared = makers.cache(package, path="/opt/miniforge3/pkgs", ecosystem="conda")
+    looks = world(shared, free=0) | {"bob": Look()}
+    workers = FakeWorkers(looks)
+    workers.lost = {"bob"}
+    assert run(workers, FREE).outcomes == ()
+    workers.lost = set()
+    assert run(workers, FREE).freed == MIB
+
+
 def test_a_policy_that_freed_nothing_does_not_try_the_same_again() -> None:
     store = FakeStore()
     looks = world(makers.cache(makers.entry("d")), free=0)

@@ -19,8 +19,14 @@ from cachewarden.model.policies import Settings
 from cachewarden.model.units import Bytes, Instant
 
 
-def assemble(looks: Iterable[Look], problems: Iterable[Problem], settings: Settings, now: Instant) -> Snapshot:
-    """One snapshot; what one owner's environments record is kept in the caches that others share with them."""
+def assemble(
+    looks: Iterable[Look], problems: Iterable[Problem], settings: Settings, now: Instant, *, blind: bool = False
+) -> Snapshot:
+    """One snapshot; what one owner's environments record is kept in the caches that others share with them.
+
+    ``blind``: an owner's environments could not be seen. What cannot be told to be unused counts as used, so the
+    packages of shared caches stay.
+    """
     looks = list(looks)
     caches: dict[tuple[int, str], MeasuredCache] = {}
     filesystems: dict[int, Filesystem] = {}
@@ -28,7 +34,7 @@ def assemble(looks: Iterable[Look], problems: Iterable[Problem], settings: Setti
         others = {name for other in looks if other is not seen for name in other.references}
         for cache in seen.caches:
             # By owner too: a worker that claims another's cache must not hide it.
-            caches.setdefault((cache.cache.owner.uid, cache.cache.path), _kept_for_others(cache, others))
+            caches.setdefault((cache.cache.owner.uid, cache.cache.path), _kept_for_others(cache, others, blind=blind))
         for filesystem in seen.filesystems:
             filesystems.setdefault(filesystem.device, filesystem)
     theirs = [problem for seen in looks for problem in seen.problems]
@@ -43,15 +49,19 @@ def assemble(looks: Iterable[Look], problems: Iterable[Problem], settings: Setti
     )
 
 
-def _kept_for_others(cache: MeasuredCache, distributions: set[str]) -> MeasuredCache:
-    if not distributions or is_private(cache.cache):
+def _kept_for_others(cache: MeasuredCache, distributions: set[str], *, blind: bool) -> MeasuredCache:
+    if is_private(cache.cache) or not (distributions or blind):
         return cache
-    return replace(cache, entries=tuple(_with_hold(entry, distributions) for entry in cache.entries))
+    return replace(cache, entries=tuple(_with_hold(entry, distributions, blind=blind) for entry in cache.entries))
 
 
-def _with_hold(entry: Entry, distributions: set[str]) -> Entry:
-    if entry.kind is Kind.PACKAGE and entry.hold is None and entry.path.rpartition("/")[2] in distributions:
+def _with_hold(entry: Entry, distributions: set[str], *, blind: bool) -> Entry:
+    if entry.kind is not Kind.PACKAGE or entry.hold is not None:
+        return entry
+    if entry.path.rpartition("/")[2] in distributions:
         return replace(entry, hold="in use by an environment of another user (recorded in its conda-meta)")
+    if blind:
+        return replace(entry, hold="the environments of another user could not be seen: they may use it")
     return entry
 
 

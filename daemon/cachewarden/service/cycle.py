@@ -54,6 +54,7 @@ class Cycle:
     def look(self, settings: Settings) -> Snapshot:
         """What is there now, of every owner that the settings name. A lost worker costs its owner's part."""
         looks = []
+        blind = False
         problems: list[Problem] = []
         for owner in _chosen(self._workers.owners(), settings, problems):
             if not self._hooks.may_go_on():
@@ -62,7 +63,8 @@ class Cycle:
                 looks.append(self._workers.look(owner, settings.caches, self._hooks))
             except WorkerError as error:
                 problems.append(Problem(owner.home, str(error)))
-        snapshot = assemble(looks, problems, settings, self._clock.now())
+                blind = True
+        snapshot = assemble(looks, problems, settings, self._clock.now(), blind=blind)
         self.seen = self._remembering.recall(snapshot, settings)
         return self.seen
 

@@ -6,6 +6,7 @@ import select
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -171,8 +172,9 @@ class LaunchedWorkers:
             reply = _follow(job, action, hooks, gone)
             owner, told = action.cache.owner, reply.filesystem
             return reply.outcome, self._voucher.filesystem(owner, told) if told else None
-        except (OSError, WorkerError) as error:
-            self.kill(job)
+        except (OSError, WorkerError, MemoryError) as error:
+            with suppress(WorkerError):  # a dead launcher is noticed by the next request; what went must be told now
+                self.kill(job)
             return worker.failed_purge(action, f"its worker failed: {error}", tuple(gone)), None
         finally:
             job.close()
