@@ -80,7 +80,7 @@ class Booted:
             "from cachewarden.cli.main import entry_point\nsys.exit(entry_point())\n"
         )
         command.chmod(0o755)
-        shutil.copy(ROOT / "units/cachewarden.service", self.root / _UNIT)
+        shutil.copy(ROOT / "units/system/cachewarden.service", self.root / _UNIT)
         catalog = self.root / "usr/lib/systemd/catalog"
         catalog.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "units/cachewarden.catalog", catalog)
