@@ -10,6 +10,7 @@ from cachewarden.model.plans import CycleRecord
 from cachewarden.model.units import Instant
 from cachewarden.system.ports import Folder, Mount, Space
 from cachewarden.system.store import Memory, PastCycle, PastRemoval, Sighting
+from cachewarden.system.trust import may_hang
 
 
 class FakeFiles:
@@ -78,6 +79,10 @@ class FakeFiles:
 
     def mount_of(self, path: str) -> Mount:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+    def is_roots_alone(self, path: str) -> bool:
+        mount = self.mounts().get(path)
+        return mount is None or not may_hang(mount.type)
 
     def space(self, path: str) -> Space:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)

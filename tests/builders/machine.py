@@ -15,23 +15,27 @@ mount --bind "$1/passwd" /etc/passwd
 mount --bind "$1/group" /etc/group
 mount --rbind "$1/home" /home
 mount --bind "$1/opt" /opt
+mount --bind "$1" /srv
 shift
 exec "$@"
 """
 
 
 class Machine:
-    """Two users, ``ann`` (1001) and ``bob`` (1002), and root, whose home is ``/home/root`` here."""
+    """Two users, ``ann`` (1001) and ``bob`` (1002), root, whose home is ``/home/root`` here, and the service's user."""
 
     users = {"root": 0, "ann": 1001, "bob": 1002}  # noqa: RUF012 - never changed
+    others = {"cachewarden": 450, "nobody": 65534}  # noqa: RUF012 - never changed
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         for name in ("home", "opt", "state"):
             (folder / name).mkdir()
         lines = [f"{name}:x:{uid}:{uid}::/home/{name}:/bin/bash" for name, uid in self.users.items()]
-        (folder / "passwd").write_text("\n".join([*lines, "nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin"]))
-        (folder / "group").write_text("\n".join(f"{name}:x:{uid}:" for name, uid in self.users.items()))
+        lines += [f"{name}:x:{uid}:{uid}::/:/usr/sbin/nologin" for name, uid in self.others.items()]
+        (folder / "passwd").write_text("\n".join(lines))
+        groups = self.users | self.others
+        (folder / "group").write_text("\n".join(f"{name}:x:{uid}:" for name, uid in groups.items()))
         for name, uid in self.users.items():
             home = self.home(name)
             home.mkdir(mode=0o700)
@@ -53,7 +57,8 @@ class Machine:
 
     def arguments(self, *words: str) -> list[str]:
         """The command line that runs ``cachewarden`` in the namespace."""
-        options = ["--system", "--config", str(self.config), "--state-dir", str(self.folder / "state")]
+        # By a way that the service's user can go too: what lies above a test's folder is root's alone.
+        options = ["--system", "--config", "/srv/cachewarden.yaml", "--state-dir", "/srv/state"]
         return ["unshare", "--mount", "--propagation", "private", "sh", "-c", _ENTER, "sh", str(self.folder),
                 COMMAND, *options, *words]  # fmt: skip
 

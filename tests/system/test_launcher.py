@@ -1,12 +1,15 @@
 """The launcher and what a worker is: run as root, with owners that exist nowhere but here."""
 
-import json
 import os
+import pickle
 import resource
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +18,9 @@ from cachewarden.model.errors import WorkerError
 from cachewarden.service.wire import Channel
 from cachewarden.service.worker import preload
 from cachewarden.service.workers import Hooks, LaunchedWorkers
-from cachewarden.system.launcher import fork_launcher
+from cachewarden.system import privileges
+from cachewarden.system.launcher import NOT_STARTED, Rules, fork_launcher
+from cachewarden.system.runas import Limits, be_service
 
 pytestmark = [
     pytest.mark.root,
@@ -25,27 +30,44 @@ pytestmark = [
 ANN = Owner(61_001, 61_001, "cw-ann", "/nonexistent/ann")
 BOB = Owner(61_002, 61_002, "cw-bob", "/nonexistent/bob")
 ROOT = Owner(0, 0, "root", "/root")
+SERVICE = Owner(61_004, 61_004, "cw-service", "/")
 Work = Callable[[Owner, socket.socket], None]
+CAPABILITIES = ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb")
+LIMITS = {
+    "look": Limits(20.0),
+    "purge": Limits(20.0),
+    "watch": Limits(None, threads=True),
+    "hurry": Limits(0.3),
+    "count": Limits(20.0, processor_seconds=1),
+    "hoard": Limits(20.0, memory=1 << 28),
+}
 
 
 @contextmanager
-def launched(work: Work, *owners: Owner) -> Iterator[LaunchedWorkers]:
+def launched(work: Work, *owners: Owner, service: Owner | None = SERVICE) -> Iterator[LaunchedWorkers]:
     preload()
-    channel = fork_launcher(lambda: list(owners), work, switch=True)
+    rules = Rules(lambda: list(owners), lambda owner, stream, _: work(owner, stream), LIMITS, True, service)
+    channel = fork_launcher(rules)
     with channel:
-        yield LaunchedWorkers(channel)
+        yield LaunchedWorkers(channel, LIMITS)
+
+
+def status_of(pid: int | str) -> dict[str, str]:
+    with open(f"/proc/{pid}/status", encoding="ascii") as lines:
+        return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def tell_about_yourself(owner: Owner, stream: socket.socket) -> None:
-    with open("/proc/self/status", encoding="ascii") as lines:
-        status = dict(line.split(":", 1) for line in lines.read().splitlines() if ":" in line)
+    status = status_of("self")
     Channel(stream).send("me", {
         "ids": [*os.getresuid(), *os.getresgid()],
         "groups": os.getgroups(),
-        "capabilities": {name: status[name].strip() for name in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb")},
-        "no_new_privs": status["NoNewPrivs"].strip(),
+        "capabilities": {name: status[name] for name in CAPABILITIES},
+        "no_new_privs": status["NoNewPrivs"],
         "environ": dict(os.environ),
-        "umask": status["Umask"].strip(),
+        "umask": status["Umask"],
+        "first_to_go": Path("/proc/self/oom_score_adj").read_text().strip(),
+        "forks": forks(),
         "here": os.listdir("."),
         "session": os.getsid(0) == os.getpid(),
         "descriptors": [name for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")],
@@ -53,9 +75,20 @@ def tell_about_yourself(owner: Owner, stream: socket.socket) -> None:
     })  # fmt: skip
 
 
+def forks() -> bool:
+    try:
+        pid = os.fork()
+    except OSError:
+        return False
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return True
+
+
 def about(owner: Owner) -> dict[str, object]:
     with launched(tell_about_yourself, ANN, BOB, ROOT) as workers:
-        job = workers.start(owner, 20)
+        job = workers.start(owner, "look")
         try:
             message = job.channel.receive()
         finally:
@@ -98,14 +131,14 @@ def test_a_worker_holds_no_descriptor_but_its_channel_and_the_null_device() -> N
 def test_nobody_who_is_not_on_the_launchers_own_list_gets_a_worker() -> None:
     stranger = Owner(61_003, 61_003, "cw-eve", "/nonexistent/eve")
     with launched(tell_about_yourself, ANN) as workers:
-        job = workers.start(stranger, 20)
+        job = workers.start(stranger, "look")
         assert job.channel.receive() is None
         job.close()
 
 
 def test_the_launcher_believes_its_own_list_and_not_a_request_about_ids() -> None:
     with launched(tell_about_yourself, ANN) as workers:
-        job = workers.start(Owner(ANN.uid, 0, "root", "/root"), 20)
+        job = workers.start(Owner(ANN.uid, 0, "root", "/root"), "look")
         message = job.channel.receive()
         job.close()
     assert message is not None
@@ -119,7 +152,7 @@ def sleep_for_ever(owner: Owner, stream: socket.socket) -> None:
 
 def test_a_worker_that_overruns_its_time_is_killed() -> None:
     with launched(sleep_for_ever, ANN) as workers:
-        job = workers.start(ANN, 0.3)
+        job = workers.start(ANN, "hurry")
         began = time.monotonic()
         assert job.channel.receive() is None
         assert time.monotonic() - began < 5
@@ -144,8 +177,8 @@ def die(owner: Owner, stream: socket.socket) -> None:
 def test_a_worker_that_crashes_costs_its_owner_only() -> None:
     with launched(die, ANN, BOB) as workers:
         with pytest.raises(WorkerError, match="the worker of cw-ann failed: it ended without an answer"):
-            workers.look(ANN, (), Hooks())
-        assert workers.look(BOB, (), Hooks()).caches == ()
+            workers.look(ANN, Hooks())
+        assert workers.look(BOB, Hooks()).caches == ()
 
 
 def babble(owner: Owner, stream: socket.socket) -> None:
@@ -156,7 +189,7 @@ def babble(owner: Owner, stream: socket.socket) -> None:
 
 def test_a_worker_that_does_not_come_to_an_end_is_cut_off() -> None:
     with launched(babble, ANN) as workers, pytest.raises(WorkerError, match="it does not come to an end"):
-        workers.look(ANN, (), Hooks())
+        workers.look(ANN, Hooks())
 
 
 def lie(owner: Owner, stream: socket.socket) -> None:
@@ -188,24 +221,158 @@ def lie(owner: Owner, stream: socket.socket) -> None:
 
 def test_a_worker_that_names_an_entry_outside_of_its_cache_is_not_believed() -> None:
     with launched(lie, ANN) as workers, pytest.raises(WorkerError, match="an entry outside of its cache"):
-        workers.look(ANN, (), Hooks())
+        workers.look(ANN, Hooks())
+
+
+NONSENSE = [
+    b"{",
+    b"[]",
+    b"null",
+    b"\xff\xfe",
+    b"[" * 250,
+    b'{"v":2,"op":"start"}',
+    b'{"v":2,"op":"kill","number":"x"}',
+    b'{"v":2,"op":"kill","number":true}',
+    b'{"v":2,"op":"kill","number":-1}',
+    b'{"v":2,"op":"kill","number":1e400}',
+    b'{"v":2,"op":"start","number":1,"uid":61001,"work":["look"]}',
+    b'{"v":2,"op":"start","number":1,"uid":61001,"work":"look","seconds":1}',
+    b'{"v":2,"op":"start","number":1,"uid":61001,"work":"look"}',  # without a channel
+    b'{"v":1,"op":"owners"}',
+    b'{"v":2,"op":7}',
+    b'{"v":2,"op":["owners"]}',
+    b'{"v":2,"op":"owners","and":"more"}',
+    b'{"v":2,"op":"kill","number":1' + b" " * 300 + b"}",  # longer than any request
+]
 
 
 def test_nonsense_on_its_socket_does_not_disturb_the_launcher() -> None:
     with launched(tell_about_yourself, ANN) as workers:
-        for nonsense in (
-            b"{",
-            b"[]",
-            b'{"op":"start"}',
-            b'{"op":"kill","number":"x"}',
-            json.dumps({"op": 7}).encode(),
-        ):
+        for nonsense in NONSENSE:
             workers.launcher.send(nonsense)
         assert [owner.name for owner in workers.owners()] == ["cw-ann"]
 
 
 def test_all_workers_end_with_the_service() -> None:
     with launched(sleep_for_ever, ANN) as workers:
-        job = workers.start(ANN, 600)
+        job = workers.start(ANN, "watch")
     assert job.channel.receive() is None
     job.close()
+
+
+def launcher_of_this_process() -> int:
+    """The latest child: those of earlier tests are gone, and wait to be asked for their status."""
+    return int(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()[-1])
+
+
+def test_the_launcher_is_the_services_user_with_the_rights_to_become_owners_and_no_other() -> None:
+    with launched(tell_about_yourself, ANN) as workers:
+        workers.owners()  # it is up
+        status = status_of(launcher_of_this_process())
+    assert status["Uid"].split() == status["Gid"].split() == ["61004"] * 4
+    assert status["Groups"].split() == ["61004"]
+    four = f"{privileges.LAUNCHERS:016x}"
+    assert [status[name] for name in CAPABILITIES] == [four, four, "0" * 16, four, "0" * 16]
+    assert status["NoNewPrivs"] == "1"
+
+
+def test_a_worker_can_start_nothing_and_goes_first_when_memory_is_short() -> None:
+    me = about(ANN)
+    assert (me["forks"], me["first_to_go"]) == (False, "1000")
+
+
+def test_a_kind_of_work_that_there_is_not_is_not_done() -> None:
+    with launched(tell_about_yourself, ANN) as workers:
+        ours, theirs = socket.socketpair()
+        request = b'{"v":2,"op":"start","number":5,"uid":61001,"work":"anything"}'
+        socket.send_fds(workers.launcher, [request], [theirs.fileno()])
+        theirs.close()
+        assert ours.recv(1) == b""
+        ours.close()
+        assert wait_for_end(workers) == {5: NOT_STARTED}
+
+
+def test_one_owner_cannot_have_all_the_workers() -> None:
+    with launched(sleep_for_ever, ANN, BOB) as workers:
+        jobs = [workers.start(ANN, "watch") for _ in range(4)]
+        workers.owners()  # answered after what came before
+        assert workers.notice() == {3: NOT_STARTED, 4: NOT_STARTED}
+        jobs.append(workers.start(BOB, "watch"))
+        workers.owners()
+        assert workers.notice() == {}
+        for job in jobs:
+            job.close()
+
+
+def use_the_processor(owner: Owner, stream: socket.socket) -> None:
+    while True:
+        pass
+
+
+def use_the_memory(owner: Owner, stream: socket.socket) -> None:
+    Channel(stream).send("failed", str(len(b"x" * (1 << 29))))
+
+
+@pytest.mark.parametrize(
+    ("work", "kind", "status"), [(use_the_processor, "count", -9), (use_the_memory, "hoard", 70)]
+)
+def test_a_worker_that_takes_too_much_is_ended(work: Work, kind: str, status: int) -> None:
+    with launched(work, ANN) as workers:
+        job = workers.start(ANN, kind)
+        assert job.channel.receive() is None
+        job.close()
+        assert wait_for_end(workers) == {1: status}
+
+
+def test_a_worker_that_ignores_everything_but_kill_is_ended_with_all_that_it_started() -> None:
+    def stubborn(owner: Owner, stream: socket.socket) -> None:
+        for number in range(1, 32):
+            if number not in {signal.SIGKILL, signal.SIGSTOP}:
+                signal.signal(number, signal.SIG_IGN)
+        time.sleep(600)
+
+    with launched(stubborn, ANN) as workers:
+        job = workers.start(ANN, "hurry")
+        assert job.channel.receive() is None
+        job.close()
+        assert wait_for_end(workers) == {1: -9}
+
+
+def test_the_service_gives_up_all_its_rights_and_cannot_reach_into_the_launcher() -> None:
+    def service() -> dict[str, object]:
+        with launched(tell_about_yourself, ANN) as workers:
+            be_service(SERVICE)
+            workers.owners()
+            launcher = launcher_of_this_process()
+            reached = []
+            for name in ("mem", "environ", "fd", "maps"):
+                try:
+                    os.close(os.open(f"/proc/{launcher}/{name}", os.O_RDONLY))
+                    reached.append(name)
+                except OSError:
+                    continue
+            job = workers.start(ANN, "look")
+            message = job.channel.receive()
+            job.close()
+            status = status_of("self")
+            return {"status": status, "reached": reached, "worker": message and message[1]["ids"]}  # type: ignore[index]  # a dict
+
+    told = in_a_child(service)
+    assert told["status"]["Uid"].split() == ["61004"] * 4
+    assert [told["status"][name] for name in CAPABILITIES] == ["0" * 16] * 5
+    assert (told["reached"], told["worker"]) == ([], [61_001] * 6)
+
+
+def in_a_child(work: Callable[[], dict[str, object]]) -> Any:  # noqa: ANN401 - whatever the work tells
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(writer, pickle.dumps(work()))
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as answer:
+        data = answer.read()
+    os.waitpid(pid, 0)
+    return pickle.loads(data)

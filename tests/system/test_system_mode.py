@@ -126,8 +126,8 @@ def test_a_package_cache_below_opt_is_served_by_its_own_owner(machine: Machine) 
     (base / "conda-meta" / "history").write_text("")
     conda_packages(base / "pkgs", 1)
     with (machine.folder / "passwd").open("a") as passwd:
-        passwd.write("\nsvc:x:450:450::/nonexistent:/usr/sbin/nologin\n")
-    os.chown(base / "pkgs", 450, 450)
+        passwd.write("\nsvc:x:451:451::/nonexistent:/usr/sbin/nologin\n")
+    os.chown(base / "pkgs", 451, 451)
     assert [(cache["owner"], cache["path"]) for cache in answer(machine, "status")["caches"]] == [
         ("svc", "/opt/lab/pkgs")
     ]

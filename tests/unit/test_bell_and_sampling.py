@@ -6,7 +6,8 @@ from cachewarden.model.caches import Filesystem
 from cachewarden.model.policies import ActionKind, Amount, Marks, Policy, Settings
 from cachewarden.model.units import Bytes, Inodes
 from cachewarden.service.bell import Bell
-from cachewarden.service.sampling import Sampler
+from cachewarden.service.sampling import Mark, Sampler, marks_of
+from cachewarden.service.vouching import PRIVATE
 from cachewarden.system.ports import Space
 from fakes import FakeFiles
 
@@ -29,8 +30,8 @@ class Disks(FakeFiles):
 
 def sampled(free: int, before: Filesystem, policy: Policy = POLICY, inodes: int = 50) -> list[str]:
     sampler = Sampler(Disks(free, inodes))
-    sampler.remember([before])
-    return sampler.crossed(Settings(policies=(policy,)))
+    sampler.remember(marks_of(Settings(policies=(policy,)), [before]))
+    return sampler.crossed()
 
 
 def test_a_disk_that_falls_below_a_mark_is_told() -> None:
@@ -60,8 +61,16 @@ def test_scheduled_and_reporting_policies_bring_nothing_forward() -> None:
 def test_network_filesystems_are_never_sampled_since_a_dead_one_would_block() -> None:
     disks = Disks(1)
     sampler = Sampler(disks)
-    sampler.remember([replace(HUNDRED, type="nfs4")])
-    assert (sampler.crossed(Settings(policies=(POLICY,))), disks.asked) == ([], 0)
+    sampler.remember(marks_of(Settings(policies=(POLICY,)), [replace(HUNDRED, type="nfs4")]))
+    assert (sampler.crossed(), disks.asked) == ([], 0)
+
+
+def test_a_disk_that_only_its_owner_reaches_has_marks_for_that_owners_watcher_alone() -> None:
+    settings, hidden = Settings(policies=(POLICY,)), replace(HUNDRED, device=PRIVATE + 1, mount="/media/ann/usb")
+    assert marks_of(settings, [HUNDRED, hidden], private=True) == (
+        Mark("/media/ann/usb", Bytes(10), Bytes(50), Inodes(0), Inodes(50)),
+    )
+    assert [mark.mount for mark in marks_of(settings, [HUNDRED, hidden])] == ["/"]
 
 
 def test_a_bell_rung_often_is_heard_once_per_word() -> None:

@@ -9,7 +9,7 @@ import makers
 from cachewarden.model.caches import Filesystem, Kind, Look, MeasuredCache, Owner, Problem
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.plans import CycleRecord, Failure, Outcome, Purge, RemovedEntry, State
-from cachewarden.model.policies import ActionKind, Amount, ExtraCache, Marks, Policy, Settings
+from cachewarden.model.policies import ActionKind, Amount, Marks, Policy, Settings
 from cachewarden.model.units import Bytes, Instant, Seconds
 from cachewarden.service.cycle import NOT_AVAILABLE, Cycle
 from cachewarden.service.remembering import Remembering
@@ -37,12 +37,12 @@ class FakeWorkers:
     def owners(self) -> tuple[Owner, ...]:
         return tuple(makers.owner(name, uid=1000 + number) for number, name in enumerate(self.looks))
 
-    def look(self, owner: Owner, extras: tuple[ExtraCache, ...], hooks: Hooks) -> Look:
+    def look(self, owner: Owner, hooks: Hooks) -> Look:
         if owner.name in self.lost:
             raise WorkerError(f"the worker of {owner.name} failed: it ended without an answer")
         return self.looks[owner.name]
 
-    def purge(self, action: Purge, extras: tuple[ExtraCache, ...], hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
+    def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
         self.asked.append([chosen.entry.path for chosen in action.entries])
         removed, failures = [], []
         for chosen in action.entries:

@@ -9,7 +9,7 @@ from cachewarden.cli.progress import Progress
 from cachewarden.cli.session import Session
 from cachewarden.model.caches import Filesystem, Look, Owner, Snapshot
 from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge
-from cachewarden.model.policies import ActionKind, ExtraCache, Policy, Settings
+from cachewarden.model.policies import ActionKind, Policy, Settings
 from cachewarden.record import Recorder
 from cachewarden.service.workers import Hooks, Workers
 from cachewarden.system.journal import journald
@@ -50,12 +50,12 @@ class _Careful:
     def owners(self) -> tuple[Owner, ...]:
         return self._workers.owners()
 
-    def look(self, owner: Owner, extras: tuple[ExtraCache, ...], hooks: Hooks) -> Look:
-        return self._workers.look(owner, extras, hooks)
+    def look(self, owner: Owner, hooks: Hooks) -> Look:
+        return self._workers.look(owner, hooks)
 
-    def purge(self, action: Purge, extras: tuple[ExtraCache, ...], hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
+    def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
         self._interruption.acting = True
-        return self._workers.purge(action, extras, hooks)
+        return self._workers.purge(action, hooks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Order:
 def carry_out(session: Session, order: Order, workers: Workers | None = None) -> tuple[CycleRecord, int]:
     """Runs a cycle; returns its record and the exit status. BusyError when another one is at work."""
     program = session.program
-    workers = workers or program.workers()  # forked before the lock is taken, which a child would keep
+    workers = workers or program.workers(writing=True)  # forked before the lock is taken: a child would keep it
     interruption = Interruption()
     with program.one_cycle_at_a_time():
         store = program.store(writable=True)

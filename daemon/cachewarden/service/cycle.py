@@ -60,7 +60,7 @@ class Cycle:
             if not self._hooks.may_go_on():
                 break
             try:
-                looks.append(self._workers.look(owner, settings.caches, self._hooks))
+                looks.append(self._workers.look(owner, self._hooks))
             except WorkerError as error:
                 problems.append(Problem(owner.home, str(error)))
                 blind = True
@@ -106,7 +106,7 @@ class Cycle:
             purges = [action for action in plan.actions if isinstance(action, Purge)]
             if not purges:
                 return snapshot
-            outcomes = self._act(purges, settings, done)
+            outcomes = self._act(purges, done)
             self._remembering.judge(fingerprints(plan, snapshot), outcomes)
             snapshot = replace(without(snapshot, purges, outcomes, self._latest), engaged=plan.engaged)
             settings = _less_to_free(settings, sum(outcome.freed for outcome in outcomes))
@@ -117,14 +117,14 @@ class Cycle:
         done.plans.append(decide(replace(snapshot, caches=nothing), settings))
         return snapshot
 
-    def _act(self, purges: list[Purge], settings: Settings, done: _Done) -> list[Outcome]:
+    def _act(self, purges: list[Purge], done: _Done) -> list[Outcome]:
         outcomes: list[Outcome] = []
         self._latest = {}
         for action in purges:
             if not self._hooks.may_go_on():
                 break
             done.current.clear()
-            outcome, filesystem = self._workers.purge(action, settings.caches, self._telling(action, done))
+            outcome, filesystem = self._workers.purge(action, self._telling(action, done))
             outcomes.append(outcome)
             done.outcomes.append(outcome)
             if filesystem:

@@ -11,7 +11,7 @@ from types import FrameType
 
 from cachewarden import __version__
 from cachewarden.model.caches import Snapshot
-from cachewarden.model.errors import BusyError, ConfigError, WorkerError
+from cachewarden.model.errors import BusyError, ConfigError, UsageError, WorkerError
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.policies import Settings
 from cachewarden.model.units import human_bytes
@@ -20,7 +20,7 @@ from cachewarden.service.bell import Bell
 from cachewarden.service.config_watch import ConfigWatch
 from cachewarden.service.cycle import Cycle
 from cachewarden.service.program import Program
-from cachewarden.service.sampling import Sampler
+from cachewarden.service.sampling import Sampler, marks_of
 from cachewarden.service.schedule import Schedule
 from cachewarden.service.watches import Watchers, ready_filenos
 from cachewarden.service.workers import Hooks, LaunchedWorkers
@@ -119,7 +119,10 @@ class Daemon:
             return
         if launcher in ready:
             self._workers.listen()
-        if self._watchers.hear(ready):
+        said = self._watchers.hear(ready)
+        if "filling" in said:
+            self._bring_forward(0, "a disk filled up")
+        if "changed" in said:
             self._bring_forward(_SETTLE, "file events")
         self._heed(self._bell.heard())
         if self._reload_at and time.monotonic() >= self._reload_at:
@@ -153,7 +156,7 @@ class Daemon:
             self._bring_forward(0, "interval", at_once=True)
         if "cron" in words:
             self._bring_forward(1, "schedule", at_once=True)
-        if "sample" in words and (crossed := self._sampler.crossed(self._settings)):
+        if "sample" in words and (crossed := self._sampler.crossed()):
             self._bring_forward(0, f"{', '.join(crossed)} filled up", at_once=True)
 
     def _bring_forward(self, seconds: float, trigger: str, *, at_once: bool = False) -> None:
@@ -176,7 +179,7 @@ class Daemon:
         self._earliest = time.monotonic() + max(_AT_LEAST_BETWEEN, _SHARE_OF_TIME * took)
         self._recorder.cycle(record)
         self._tell_state()
-        self._sampler.remember(record.after)
+        self._sampler.remember(marks_of(self._settings, record.after))
         if not self._stopping:
             self._watchers.follow(self._cycle.seen or Snapshot(record.started_at), self._settings)
         self._notifier.say(f"STATUS={_status(record)}")
@@ -227,11 +230,17 @@ def _status(record: CycleRecord) -> str:
 def run(program: Program, for_seconds: int | None) -> int:
     """The verb ``daemon``: ConfigError and BusyError before anything starts; else the exit status."""
     settings = program.settings()
+    if program.system and not program.has_service_user():
+        raise UsageError(
+            "the system service runs as the user 'cachewarden', which is not on this machine: "
+            "install the package, or use `make install`, which make it"
+        )
+    # Forked before the lock is taken, which a child would keep.
+    workers = program.workers(launched=True, writing=True)
+    if not isinstance(workers, LaunchedWorkers):
+        raise TypeError("the daemon needs a launcher")
     lock = program.one_daemon()
     try:
-        workers = program.workers(launched=True)
-        if not isinstance(workers, LaunchedWorkers):
-            raise TypeError("the daemon needs a launcher")
         return Daemon(program, settings, workers).run(for_seconds)
     finally:
         if lock:

@@ -9,16 +9,17 @@ from dataclasses import dataclass, replace
 from cachewarden.model.caches import Owner
 from cachewarden.model.errors import ConfigError, UsageError
 from cachewarden.model.policies import Settings
-from cachewarden.service import worker
+from cachewarden.service import preloading, worker
 from cachewarden.service.cycle import Cycle
 from cachewarden.service.remembering import Remembering
 from cachewarden.service.workers import Hooks, LaunchedWorkers, LocalWorkers, Workers
 from cachewarden.settings import loader
-from cachewarden.system import users
+from cachewarden.system import privileges, state_folder, users
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.files import RealFiles
-from cachewarden.system.launcher import fork_launcher
-from cachewarden.system.store import Lock, SqliteStore, Store
+from cachewarden.system.launcher import Rules, fork_launcher
+from cachewarden.system.runas import be_service
+from cachewarden.system.store import FILE, Lock, SqliteStore, Store
 
 SYSTEM_CONFIG = "/etc/cachewarden"
 SYSTEM_STATE = "/var/lib/cachewarden"
@@ -42,8 +43,10 @@ class Program:
         """UsageError when system mode is asked for without the rights it needs."""
         self.options = options
         self.system = os.geteuid() == 0 if options.system is None else options.system
-        if self.system and os.geteuid() != 0:
+        if self.system and privileges.permitted() & privileges.BECOMING != privileges.BECOMING:
             raise UsageError("system mode serves all users and needs root: use sudo, or --user for your own caches")
+        self._service = users.service_user() if self.system else None
+        self._is_launched = self._is_shed = False
         self._environ = environ
         self._known = Settings()
         home = environ.get("HOME") or None
@@ -61,18 +64,48 @@ class Program:
     def settings(self) -> Settings:
         """As configured now; ConfigError with every problem. ``owners`` narrows system mode alone."""
         found = loader.load(RealFiles(), config=self.options.config, folder=self.config_folder)
-        return found if self.system else replace(found, owners=None)
+        self._known = found if self.system else replace(found, owners=None)
+        return self._known
 
     def store(self, *, writable: bool) -> Store:
-        """The memory; it works or says why not, and never raises."""
+        """The memory; it works or says why not, and never raises. In system mode opened as the service does."""
+        self.shed(writing=writable)
         return SqliteStore(self.state_folder, writable=writable)
 
-    def workers(self, *, launched: bool = False) -> Workers:
-        """Call it before any thread starts: in system mode, and when ``launched``, the launcher is forked off."""
+    def workers(self, *, launched: bool = False, writing: bool = False) -> Workers:
+        """Call it before any thread starts: in system mode, and when ``launched``, the launcher is forked off.
+
+        In system mode this process then gives its rights up; ``writing`` when it is to write to the state.
+        """
         if not self.system and not launched:
-            return LocalWorkers(self.owner, self._environ)
+            return LocalWorkers(self.owner, self._environ, lambda: self._known.caches)
+        if self._is_shed and not self._is_launched and self.system:
+            raise RuntimeError("the launcher must be forked before the rights are given up")
         worker.preload()
-        return LaunchedWorkers(fork_launcher(self._roster, self._be_worker, switch=self.system))
+        rules = Rules(self._roster, self._be_worker, worker.LIMITS, switch=self.system, service=self._service)
+        workers = LaunchedWorkers(fork_launcher(rules))
+        self._is_launched = True
+        self.shed(writing=writing)
+        return workers
+
+    def shed(self, *, writing: bool) -> None:
+        """In system mode: from now on this process is the service's user and holds no right of root.
+
+        So what it leaves in the state is what the service can use, and the state is opened with its rights alone.
+        Where that user does not exist (a checkout, tried by root) root stays root. ``writing``: the state is made
+        the service's first.
+        """
+        if self._service is None or self._is_shed:
+            return
+        self._is_shed = True
+        if writing and os.geteuid() == 0:
+            state_folder.hand_over(self.state_folder, self._service, (FILE, f"{FILE}-journal", _DAEMON_LOCK))
+        preloading.for_a_stranger(self._service)
+        be_service(self._service)
+
+    def has_service_user(self) -> bool:
+        """Whether this machine has the user that the service is to run as."""
+        return self._service is not None
 
     def cycle(self, workers: Workers, store: Store, hooks: Hooks) -> Cycle:
         """A cycle with the machine's own clock."""
@@ -83,14 +116,14 @@ class Program:
         if not self.system:
             return [self.owner]
         with suppress(ConfigError):  # told where the settings are loaded; the last good ones stay
-            self._known = self.settings()
+            self.settings()
         found = users.login_users() + users.named_users(self._known.owners or ())[0]
         found += users.owners_of([*users.system_wide_places(), *(extra.path for extra in self._known.caches)])
         return list({owner.uid: owner for owner in found}.values())
 
-    def _be_worker(self, owner: Owner, stream: socket.socket) -> None:
+    def _be_worker(self, owner: Owner, stream: socket.socket, work: str) -> None:
         """An owner's variables are those of a login; only in user mode the caller's are the owner's."""
-        worker.serve(owner, stream, None if self.system else self._environ)
+        worker.serve(owner, stream, work, None if self.system else self._environ, self._known.caches)
 
     @contextmanager
     def one_cycle_at_a_time(self) -> Iterator[None]:

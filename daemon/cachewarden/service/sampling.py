@@ -1,15 +1,55 @@
-"""A cheap look at the disks between cycles: has one crossed a mark since?"""
+"""A cheap look at the disks between cycles: has one crossed a mark since?
 
-from collections.abc import Iterable, Iterator
+The service samples what it can reach; a disk that only its owner can (``/media/pi/…``) is sampled by that owner's
+watcher, with marks that the service tells it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from cachewarden.model.caches import Filesystem
 from cachewarden.model.policies import ActionKind, Settings
+from cachewarden.model.units import Bytes, Inodes
 from cachewarden.service.vouching import PRIVATE
-from cachewarden.system.ports import Files, Space
+from cachewarden.system.ports import Files
+from cachewarden.system.trust import may_hang
 
-_NETWORK = {"nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "afs", "9p", "autofs", "fuse.sshfs"}
+SAMPLE_SECONDS = 5
+"""Between samples: one statvfs per disk, far below a thousandth of a core."""
 _STILL = 0.97
 """Below a mark, another cycle is worth it only when less than this share of what the last one left is there (nix)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A start mark of a policy on one filesystem, and what the last cycle left there; 0 for no mark."""
+
+    mount: str
+    below: Bytes
+    left: Bytes
+    below_inodes: Inodes = Inodes(0)
+    left_inodes: Inodes = Inodes(0)
+
+
+def marks_of(settings: Settings, filesystems: Iterable[Filesystem], *, private: bool = False) -> tuple[Mark, ...]:
+    """The marks of the policies that could act on these filesystems; ``private``: of those the service cannot ask.
+
+    A dead network mount would block ``statvfs``: those wait for the regular look.
+    """
+    policies = [each for each in settings.policies if each.schedule is None and each.action is not ActionKind.REPORT]
+    return tuple(
+        Mark(
+            each.mount,
+            Bytes(policy.free_space.start.of(each.total)) if policy.free_space else Bytes(0),
+            each.free,
+            Inodes(policy.free_inodes.start.of(each.inodes_total)) if policy.free_inodes else Inodes(0),
+            each.inodes_free,
+        )
+        for each in filesystems
+        if not may_hang(each.type) and (each.device >= PRIVATE) == private
+        for policy in policies
+        if policy.free_space or policy.free_inodes
+    )
 
 
 class Sampler:
@@ -18,34 +58,27 @@ class Sampler:
     def __init__(self, files: Files) -> None:
         """``files`` asks the filesystems."""
         self._files = files
-        self._left: dict[str, Filesystem] = {}
+        self._marks: tuple[Mark, ...] = ()
 
-    def remember(self, filesystems: Iterable[Filesystem]) -> None:
-        """As a cycle left them. A dead network mount would block ``statvfs``: those wait for the regular look."""
-        self._left = {each.mount: each for each in filesystems if each.type not in _NETWORK and each.device < PRIVATE}
+    def remember(self, marks: tuple[Mark, ...]) -> None:
+        """As a cycle left them."""
+        self._marks = marks
 
-    def crossed(self, settings: Settings) -> list[str]:
+    @property
+    def has_marks(self) -> bool:
+        """Whether there is anything to sample."""
+        return bool(self._marks)
+
+    def crossed(self) -> list[str]:
         """Mount points that went below a mark, or further below it, since the last cycle."""
-        found: list[str] = []
-        for mount, before in self._left.items():
-            try:
-                now = self._files.space(mount)
-            except OSError:
-                continue
-            if any(_worse(*each) for each in _marked(settings, before, now)):
-                found.append(mount)
-        return found
+        return list(dict.fromkeys(mark.mount for mark in self._marks if self._is_crossed(mark)))
 
-
-def _marked(settings: Settings, before: Filesystem, now: Space) -> Iterator[tuple[int, int, int]]:
-    """``(start mark, before, now)`` of each policy that could act."""
-    for policy in settings.policies:
-        if policy.schedule is not None or policy.action is ActionKind.REPORT:
-            continue
-        if policy.free_space:
-            yield policy.free_space.start.of(now.total), before.free, now.free
-        if policy.free_inodes and now.inodes_total:
-            yield policy.free_inodes.start.of(now.inodes_total), before.inodes_free, now.inodes_free
+    def _is_crossed(self, mark: Mark) -> bool:
+        try:
+            now = self._files.space(mark.mount)
+        except OSError:
+            return False
+        return _worse(mark.below, mark.left, now.free) or _worse(mark.below_inodes, mark.left_inodes, now.inodes_free)
 
 
 def _worse(mark: int, before: int, now: int) -> bool:

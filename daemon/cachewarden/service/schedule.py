@@ -5,10 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from cachewarden.model.policies import Settings
+from cachewarden.service.sampling import SAMPLE_SECONDS
 from cachewarden.settings import cron
 
-_SAMPLE = 5
-"""Seconds between samples: one statvfs per disk, far below a thousandth of a core."""
 _LONGEST_INTERVAL = 10 * 365 * 86_400
 
 
@@ -35,7 +34,7 @@ class Schedule:
         interval = min(settings.watch.interval, _LONGEST_INTERVAL)
         scheduler.add_job(self._ring, IntervalTrigger(seconds=interval), args=["interval"])
         if settings.watch.react and any(policy.free_space or policy.free_inodes for policy in settings.policies):
-            scheduler.add_job(self._ring, IntervalTrigger(seconds=_SAMPLE), args=["sample"])
+            scheduler.add_job(self._ring, IntervalTrigger(seconds=SAMPLE_SECONDS), args=["sample"])
         for schedule in sorted({policy.schedule for policy in settings.policies if policy.schedule}):
             scheduler.add_job(self._ring, cron.trigger(schedule), args=["cron"])
         scheduler.start()

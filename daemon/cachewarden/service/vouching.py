@@ -9,8 +9,6 @@ from dataclasses import replace
 from cachewarden.model.caches import Filesystem, Look, Owner
 from cachewarden.system.ports import Files, Mount
 
-_NOT_OURS = ("fuse", "nfs", "cifs", "smb", "ceph", "9p", "afs", "glusterfs", "autofs")
-"""Types that a user can mount, or whose server may be gone: asking could be refused, or block for ever."""
 PRIVATE = 1 << 64
 """Device numbers beyond the kernel's: one space for each owner."""
 
@@ -56,7 +54,7 @@ class Voucher:
     def filesystem(self, owner: Owner, told: Filesystem) -> Filesystem:
         """Our own figures when we find the same device mounted there, else the told ones as a private matter."""
         mount = self._files.mounts().get(told.mount)
-        if mount and not mount.type.startswith(_NOT_OURS):
+        if mount and self._files.is_roots_alone(mount.mount):
             status = self._files.stat(mount.mount)
             if status and status.st_dev == told.device:
                 return self._measured(told, mount)

@@ -1,7 +1,8 @@
 """A watcher: a worker that stays, for file events need read rights in the owner's folders.
 
-It says «look again» and nothing else. One watch on a conda cache tells of every new package; a pip cache is watched
-whole as long as its folders fit the budget, else only at its top, and the regular look does the rest.
+It says «look again» and «a disk is filling» and nothing else. One watch on a conda cache tells of every new package;
+a pip cache is watched whole as long as its folders fit the budget, else only at its top, and the regular look does
+the rest.
 """
 
 import os
@@ -9,7 +10,6 @@ import queue
 import select
 import socket
 import threading
-from collections.abc import Mapping
 from contextlib import suppress
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
@@ -18,9 +18,10 @@ from watchdog.observers.api import BaseObserver
 
 from cachewarden.discover import discover
 from cachewarden.ecosystems.base import Surroundings
-from cachewarden.model.caches import TRASH, Cache, Owner
-from cachewarden.service.wire import Channel
-from cachewarden.service.worker import LookRequest
+from cachewarden.model.caches import TRASH, Cache
+from cachewarden.service.sampling import SAMPLE_SECONDS, Mark, Sampler
+from cachewarden.service.wire import Channel, decoder
+from cachewarden.service.worker import Whom
 from cachewarden.system.files import RealFiles
 
 BUDGET = 8192
@@ -44,18 +45,19 @@ class _Handler(FileSystemEventHandler):
             self._news.put(self._root)
 
 
-def watch(
-    owner: Owner, environ: Mapping[str, str], request: LookRequest, channel: Channel, stream: socket.socket
-) -> None:
-    """Watches all caches of ``owner`` until the service closes its end."""
-    found = discover(Surroundings(owner, environ, RealFiles(owner)), request.extras)
+def watch(whom: Whom, marks: tuple[Mark, ...], channel: Channel, stream: socket.socket) -> None:
+    """Watches all caches of the owner, and the disks with ``marks``, until the service closes its end."""
+    files = RealFiles(whom.owner)
+    found = discover(Surroundings(whom.owner, whom.environ, files), whom.extras)
     news: queue.SimpleQueue[str] = queue.SimpleQueue()
     observer = Observer()
     watched, left_out = _schedule(observer, [each.cache for each in found.caches], news)
     observer.start()
     channel.send("watching", [watched, left_out])
+    sampler = Sampler(files)
+    sampler.remember(marks)
     try:
-        _tell(channel, stream, news)
+        _tell(channel, stream, news, sampler)
     except OSError:
         return
     finally:
@@ -86,8 +88,8 @@ def _count_folders(path: str, most: int) -> int:
     return count
 
 
-def _tell(channel: Channel, stream: socket.socket, news: "queue.SimpleQueue[str]") -> None:
-    """Many events make one word: at most one in ``_QUIET_SECONDS``."""
+def _tell(channel: Channel, stream: socket.socket, news: "queue.SimpleQueue[str]", sampler: Sampler) -> None:
+    """Many events make one word: at most one in ``_QUIET_SECONDS``. The marks may be told anew."""
     reader, writer = os.pipe()
     threading.Thread(target=_pump, args=(news, writer), daemon=True).start()
     poll = select.poll()
@@ -95,12 +97,19 @@ def _tell(channel: Channel, stream: socket.socket, news: "queue.SimpleQueue[str]
     poll.register(reader, select.POLLIN)
     pause = threading.Event()
     while True:
-        ready = {fd for fd, _ in poll.poll()}
+        ready = {fd for fd, _ in poll.poll(SAMPLE_SECONDS * 1000 if sampler.has_marks else None)}
         if stream.fileno() in ready:
-            return
-        pause.wait(_QUIET_SECONDS)
-        os.read(reader, 65_536)
-        channel.send("changed")
+            message = channel.receive()
+            if message is None or message[0] != "watch":
+                return
+            sampler.remember(decoder(tuple[Mark, ...])(message[1]))
+        elif reader in ready:
+            pause.wait(_QUIET_SECONDS)
+            os.read(reader, 65_536)
+            channel.send("changed")
+        if sampler.crossed():
+            channel.send("filling")
+            pause.wait(_QUIET_SECONDS)
 
 
 def _pump(news: "queue.SimpleQueue[str]", writer: int) -> None:

@@ -1,4 +1,4 @@
-"""The daemon's side of watching: which owners have a watcher, and what those say; and our own configuration."""
+"""The daemon's side of watching: which owners have a watcher, and what those say."""
 
 import select
 import time
@@ -9,12 +9,11 @@ from cachewarden.model.caches import Owner, Snapshot
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.policies import Settings
 from cachewarden.record import INFO, Event, Recorder
+from cachewarden.service.sampling import Mark, marks_of
 from cachewarden.service.wire import encoder
-from cachewarden.service.worker import LookRequest
 from cachewarden.service.workers import Job, LaunchedWorkers
 
 MOST_WATCHERS = 16
-_FOR_EVER = 1e9
 _PATIENCE = 0.5
 _LONGEST_WORD = 256
 _MOST_WORDS = 10
@@ -27,6 +26,7 @@ class _Watcher:
     owner: Owner
     job: Job
     places: tuple[str, ...] = ()
+    marks: tuple[Mark, ...] = ()
     words: int = 0
     since: float = field(default_factory=time.monotonic)
 
@@ -43,43 +43,51 @@ class Watchers:
     def follow(self, snapshot: Snapshot, settings: Settings) -> None:
         """Starts, keeps and ends watchers so that they fit the caches that were found."""
         wanted = _wanted(snapshot) if settings.watch.react else {}
+        marks = _private_marks(snapshot, settings)
         self._forget_ended()
         for uid, watcher in list(self._watchers.items()):
             if uid not in wanted or wanted[uid][1] != watcher.places:
                 self._end(uid)
         for uid, (owner, places) in wanted.items():
-            if uid not in self._watchers:
-                with suppress(WorkerError, OSError):
-                    job = self._workers.start(owner, _FOR_EVER)
-                    job.channel.send("watch", encoder(LookRequest)(LookRequest(settings.caches)))
-                    self._watchers[uid] = _Watcher(owner, job, places)
+            with suppress(WorkerError, OSError):
+                self._one(owner, places, marks.get(uid, ()))
+
+    def _one(self, owner: Owner, places: tuple[str, ...], marks: tuple[Mark, ...]) -> None:
+        """Starts the watcher of an owner, or tells it the marks as they are now."""
+        watcher = self._watchers.get(owner.uid)
+        if watcher is None:
+            job = self._workers.start(owner, "watch")
+            watcher = self._watchers[owner.uid] = _Watcher(owner, job, places, marks)
+        elif watcher.marks == marks:
+            return
+        watcher.marks = marks
+        watcher.job.channel.send("watch", encoder(tuple[Mark, ...])(marks))
 
     def filenos(self) -> list[int]:
         """What to poll."""
         return [watcher.job.stream.fileno() for watcher in self._watchers.values()]
 
-    def hear(self, ready: set[int]) -> bool:
-        """Whether a watcher among ``ready`` says that something grew. One that talks nonsense is ended."""
-        changed = False
+    def hear(self, ready: set[int]) -> set[str]:
+        """What the watchers among ``ready`` say: ``changed``, ``filling``. One that talks nonsense is ended."""
+        said: set[str] = set()
         for uid, watcher in list(self._watchers.items()):
             if watcher.job.stream.fileno() in ready:
                 try:
-                    changed = self._listen(watcher) or changed
+                    said.add(self._listen(watcher))
                 except (OSError, WorkerError):
                     self._end(uid)
-        return changed
+        return said
 
-    def _listen(self, watcher: _Watcher) -> bool:
+    def _listen(self, watcher: _Watcher) -> str:
         message = watcher.job.channel.receive(seconds=_PATIENCE, limit=_LONGEST_WORD)
         watcher.words += 1
         if watcher.words > _MOST_WORDS * (1 + (time.monotonic() - watcher.since) / _QUIET):
             raise WorkerError("the watcher talks too much")
-        if message is None or message[0] not in {"changed", "watching"}:
+        if message is None or message[0] not in {"changed", "filling", "watching"}:
             raise WorkerError("the watcher has ended")
         if message[0] == "watching":
             self._say_reach(watcher, message[1])
-            return False
-        return True
+        return message[0]
 
     def _say_reach(self, watcher: _Watcher, reach: object) -> None:
         less = reach[1] if isinstance(reach, list) and len(reach) == 2 and isinstance(reach[1], int) else 0
@@ -116,6 +124,17 @@ def _wanted(snapshot: Snapshot) -> dict[int, tuple[Owner, tuple[str, ...]]]:
         found[owner.uid] = (owner, tuple(sorted({*places, cache.cache.path})))
     largest = sorted(found, key=lambda uid: (-sizes[uid], uid))[:MOST_WATCHERS]
     return {uid: found[uid] for uid in largest}
+
+
+def _private_marks(snapshot: Snapshot, settings: Settings) -> dict[int, tuple[Mark, ...]]:
+    """By owner: the marks on filesystems that only that owner can ask."""
+    theirs: dict[int, set[int]] = {}
+    for cache in snapshot.caches:
+        theirs.setdefault(cache.cache.owner.uid, set()).add(cache.device)
+    return {
+        uid: marks_of(settings, [each for each in snapshot.filesystems if each.device in devices], private=True)
+        for uid, devices in theirs.items()
+    }
 
 
 def ready_filenos(filenos: list[int], seconds: float | None) -> set[int]:

@@ -1,7 +1,8 @@
 """What a worker does: look at one owner's caches, or purge from one of them. One request, then the end.
 
 Everything here runs with the owner's rights and nothing else. In user mode the service calls ``look`` and ``purge``
-itself; in system mode ``serve`` is the body of a forked worker.
+itself; in system mode ``serve`` is the body of a forked worker. What the service asks for is not believed either, for
+it may have been taken over: the caches are found anew, and an entry must be one of its ecosystem's making.
 """
 
 import importlib
@@ -21,10 +22,12 @@ from cachewarden.model.errors import RefusedError, WorkerError
 from cachewarden.model.plans import Chosen, Failure, Outcome, Purge, RemovedEntry
 from cachewarden.model.policies import ExtraCache
 from cachewarden.model.units import Bytes
+from cachewarden.service.sampling import Mark
 from cachewarden.service.wire import Channel, decoder, encoder
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.files import RealFiles
 from cachewarden.system.processes import RealProcesses
+from cachewarden.system.runas import Limits
 
 _NEEDED_LATER = (
     "configparser", "copy", "ctypes", "fnmatch", "glob", "grp", "hashlib", "html", "json.decoder", "json.encoder",
@@ -41,18 +44,16 @@ _LONGEST_TEXT = 4000
 _MOST_PROBLEMS = 5000
 
 
-@dataclass(frozen=True, slots=True)
-class LookRequest:
-    """Look at everything of the owner; ``extras`` are the caches named in the configuration."""
-
-    extras: tuple[ExtraCache, ...] = ()
+LIMITS = {"look": Limits(300.0), "purge": Limits(1800.0), "watch": Limits(None, threads=True)}
+"""The kinds of work there are, and what each may take."""
 
 
 @dataclass(frozen=True, slots=True)
-class PurgeRequest:
-    """Remove these entries of one cache, which must still be found to be one."""
+class Whom:
+    """Whom a worker serves: an owner, with that owner's variables; ``extras`` are caches that our settings name."""
 
-    action: Purge
+    owner: Owner
+    environ: Mapping[str, str]
     extras: tuple[ExtraCache, ...] = ()
 
 
@@ -74,11 +75,11 @@ def login_environment(owner: Owner, files: RealFiles) -> dict[str, str]:
     return found | {"HOME": owner.home, "USER": owner.name}
 
 
-def look(owner: Owner, environ: Mapping[str, str], request: LookRequest) -> Look:
-    """Discovers and measures all caches of ``owner``."""
-    files, processes = RealFiles(owner), RealProcesses()
-    surroundings = Surroundings(owner, environ, files)
-    found = discover(surroundings, request.extras)
+def look(whom: Whom) -> Look:
+    """Discovers and measures all caches of the owner."""
+    files, processes = RealFiles(whom.owner), RealProcesses()
+    surroundings = Surroundings(whom.owner, whom.environ, files)
+    found = discover(surroundings, whom.extras)
     now = SystemClock().now()
     caches: list[MeasuredCache] = []
     filesystems: dict[int, Filesystem] = {}
@@ -100,19 +101,17 @@ def look(owner: Owner, environ: Mapping[str, str], request: LookRequest) -> Look
 
 
 def purge(
-    owner: Owner,
-    environ: Mapping[str, str],
-    request: PurgeRequest,
+    whom: Whom,
+    action: Purge,
     *,
     may_go_on: Callable[[], bool],
     progress: Callable[[RemovedEntry], None],
 ) -> PurgeReply:
     """Finds the cache anew, by the owner's own configuration, and removes the entries from it."""
-    files = RealFiles(owner)
-    action = request.action
-    surroundings = Surroundings(owner, environ, files)
+    files = RealFiles(whom.owner)
+    surroundings = Surroundings(whom.owner, whom.environ, files)
     try:
-        found = discover(surroundings, request.extras)
+        found = discover(surroundings, whom.extras)
         each = next((one for one in found.caches if one.cache.path == action.cache.path), None)
         if each is None:
             raise RefusedError("it is no longer found to be a cache")
@@ -133,13 +132,15 @@ def preload() -> None:
     """Imports all that a worker may need later: an owner may not be able to read our interpreter's files."""
     for name in _NEEDED_LATER:
         importlib.import_module(name)
-    for each in (LookRequest, PurgeRequest, PurgeReply, Look, Entry, RemovedEntry, MeasuredCache, Filesystem):
+    for each in (Purge, PurgeReply, Look, Entry, RemovedEntry, MeasuredCache, Filesystem, Mark):
         decoder(each)
         encoder(each)
 
 
-def serve(owner: Owner, stream: socket.socket, environ: Mapping[str, str] | None) -> None:
-    """The body of a forked worker: one request, its answer in pieces, the end.
+def serve(
+    owner: Owner, stream: socket.socket, work: str, environ: Mapping[str, str] | None, extras: tuple[ExtraCache, ...]
+) -> None:
+    """The body of a forked worker: one request for ``work``, its answer in pieces, the end.
 
     ``environ`` is the owner's; ``None`` for what every login of the owner has.
     """
@@ -148,7 +149,10 @@ def serve(owner: Owner, stream: socket.socket, environ: Mapping[str, str] | None
         message = channel.receive()
         if message is None:
             return
-        _answer(owner, login_environment(owner, RealFiles()) if environ is None else environ, stream, *message)
+        if message[0] != work:
+            raise WorkerError(f"started to {work}, and asked to {message[0][:80]!r}")
+        variables = login_environment(owner, RealFiles()) if environ is None else environ
+        _answer(Whom(owner, variables, extras), stream, *message)
     except WorkerError as error:
         _complain(channel, str(error))
     except Exception as error:  # noqa: BLE001 - the one guard around an owner: its cycle is lost, no other
@@ -162,34 +166,32 @@ def _complain(channel: Channel, text: str) -> None:
         return
 
 
-def _answer(owner: Owner, environ: Mapping[str, str], stream: socket.socket, word: str, value: object) -> None:
+def _answer(whom: Whom, stream: socket.socket, word: str, value: object) -> None:
     channel = Channel(stream)
     if word == "look":
-        send_look(channel, look(owner, environ, decoder(LookRequest)(value)))
+        send_look(channel, look(whom))
     elif word == "purge":
-        request = _whole_request(channel, decoder(PurgeRequest)(value))
+        action = _whole_request(channel, decoder(Purge)(value))
         hear = _StopListener(stream)
         tell = encoder(RemovedEntry)
-        reply = purge(
-            owner, environ, request, may_go_on=hear.may_go_on, progress=lambda gone: channel.send("gone", tell(gone))
-        )
+        reply = purge(whom, action, may_go_on=hear.may_go_on, progress=lambda gone: channel.send("gone", tell(gone)))
         channel.send("done", encoder(PurgeReply)(replace(reply, outcome=replace(reply.outcome, removed=()))))
     elif word == "watch":
         from cachewarden.service.watcher import watch
 
-        watch(owner, environ, decoder(LookRequest)(value), channel, stream)
+        watch(whom, decoder(tuple[Mark, ...])(value), channel, stream)
     else:
         raise WorkerError(f"unknown request {word[:80]!r}")
 
 
-def _whole_request(channel: Channel, request: PurgeRequest) -> PurgeRequest:
+def _whole_request(channel: Channel, action: Purge) -> Purge:
     """The entries follow in pieces."""
     chosen: list[Chosen] = []
     hear = decoder(tuple[Chosen, ...])
     while message := channel.receive():
         word, value = message
         if word == "go":
-            return replace(request, action=replace(request.action, entries=tuple(chosen)))
+            return replace(action, entries=tuple(chosen))
         chosen.extend(hear(value))
     raise WorkerError("the request ended too early")
 

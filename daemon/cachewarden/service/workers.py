@@ -18,12 +18,13 @@ from cachewarden.model.units import Bytes
 from cachewarden.service import worker
 from cachewarden.service.vouching import Voucher
 from cachewarden.service.wire import Channel, decoder, encoder
-from cachewarden.service.worker import LookRequest, PurgeReply, PurgeRequest
+from cachewarden.service.worker import LIMITS, PurgeReply, Whom
 from cachewarden.system.files import RealFiles
-from cachewarden.system.launcher import MESSAGE_LIMIT
+from cachewarden.system.launcher import MESSAGE_LIMIT, NOT_STARTED, STILL_THERE, VERSION
+from cachewarden.system.runas import Limits
 
-LOOK_SECONDS = 300.0
-PURGE_SECONDS = 1800.0
+_OWNERS_SECONDS = 60
+"""For a user database that is asked over a network."""
 _BEAT = 0.5
 _MESSAGE_SECONDS = 10.0
 _STOP_SECONDS = 4.0
@@ -50,11 +51,11 @@ class Workers(Protocol):
         """Everybody who may be served."""
         ...
 
-    def look(self, owner: Owner, extras: tuple[ExtraCache, ...], hooks: Hooks) -> Look:
+    def look(self, owner: Owner, hooks: Hooks) -> Look:
         """What the owner has."""
         ...
 
-    def purge(self, action: Purge, extras: tuple[ExtraCache, ...], hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
+    def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
         """Carries a purge out, as the owner of its cache. Never raises WorkerError: what went is in the outcome."""
         ...
 
@@ -62,24 +63,29 @@ class Workers(Protocol):
 class LocalWorkers:
     """User mode: one owner, this process, the caller's own environment."""
 
-    def __init__(self, owner: Owner, environ: Mapping[str, str]) -> None:
-        """``environ`` is the caller's."""
+    def __init__(
+        self, owner: Owner, environ: Mapping[str, str], extras: Callable[[], tuple[ExtraCache, ...]]
+    ) -> None:
+        """``environ`` is the caller's; ``extras`` tells the caches that the configuration names."""
         self._owner = owner
         self._environ = environ
+        self._extras = extras
+
+    def _whom(self) -> Whom:
+        return Whom(self._owner, self._environ, self._extras())
 
     def owners(self) -> tuple[Owner, ...]:
         """The caller."""
         return (self._owner,)
 
-    def look(self, owner: Owner, extras: tuple[ExtraCache, ...], hooks: Hooks) -> Look:
-        """In this process."""
+    def look(self, owner: Owner, hooks: Hooks) -> Look:
+        """In this process: there is one owner."""
         hooks.beat()
-        return worker.look(owner, self._environ, LookRequest(extras))
+        return worker.look(replace(self._whom(), owner=owner))
 
-    def purge(self, action: Purge, extras: tuple[ExtraCache, ...], hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
+    def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
         """In this process."""
-        request = PurgeRequest(action, extras)
-        reply = worker.purge(self._owner, self._environ, request, may_go_on=hooks.may_go_on, progress=hooks.progress)
+        reply = worker.purge(self._whom(), action, may_go_on=hooks.may_go_on, progress=hooks.progress)
         return reply.outcome, reply.filesystem
 
 
@@ -101,9 +107,10 @@ class Job:
 class LaunchedWorkers:
     """System mode, and the daemon: workers forked by the launcher, which drops to the owner first."""
 
-    def __init__(self, launcher: socket.socket) -> None:
-        """``launcher`` is the service's end of its socket."""
+    def __init__(self, launcher: socket.socket, limits: Mapping[str, Limits] = LIMITS) -> None:
+        """``launcher`` is the service's end of its socket, ``limits`` what it allows each kind of work."""
         self._launcher = launcher
+        self._limits = limits
         self._voucher = Voucher(RealFiles())
         self._number = 0
         self._ended: dict[int, int] = {}
@@ -116,21 +123,26 @@ class LaunchedWorkers:
     def owners(self) -> tuple[Owner, ...]:
         """As the launcher finds them."""
         self._request({"op": "owners"})
-        deadline = time.monotonic() + 60
+        found: list[Owner] = []
+        deadline = time.monotonic() + _OWNERS_SECONDS
         while time.monotonic() < deadline:
             answer = self._hear(1.0)
             if answer and answer.get("op") == "owners":
-                return tuple(Owner(**each) for each in answer["owners"])
+                found.extend(Owner(**each) for each in answer["owners"])
+                if not answer["more"]:
+                    return tuple(found)
         raise WorkerError("the launcher does not say whom it serves")
 
-    def start(self, owner: Owner, seconds: float) -> Job:
-        """Has a worker forked for ``owner``, to be killed after ``seconds``."""
+    def start(self, owner: Owner, work: str) -> Job:
+        """Has a worker forked for ``owner`` that does one kind of ``work``; the launcher knows what it may take."""
         self._number += 1
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
-            self._request({"op": "start", "number": self._number, "uid": owner.uid, "seconds": seconds}, theirs)
+            self._request({"op": "start", "number": self._number, "uid": owner.uid, "work": work}, theirs)
         ours.settimeout(_MESSAGE_SECONDS)  # one that does not listen cannot make us wait either
-        return Job(self._number, ours, Channel(ours), time.monotonic() + seconds + _GRACE_SECONDS)
+        seconds = self._limits[work].seconds
+        until = float("inf") if seconds is None else time.monotonic() + seconds + _GRACE_SECONDS
+        return Job(self._number, ours, Channel(ours), until)
 
     def kill(self, job: Job) -> None:
         """Ends a worker at once."""
@@ -148,39 +160,50 @@ class LaunchedWorkers:
         while self._hear(0.0):
             pass
 
-    def look(self, owner: Owner, extras: tuple[ExtraCache, ...], hooks: Hooks) -> Look:
+    def look(self, owner: Owner, hooks: Hooks) -> Look:
         """By a worker of ``owner``."""
-        job = self.start(owner, LOOK_SECONDS)  # only a dead launcher fails here: nothing can go on then
+        job = self.start(owner, "look")  # only a dead launcher fails here: nothing can go on then
         try:
-            job.channel.send("look", encoder(LookRequest)(LookRequest(extras)))
+            job.channel.send("look")
             return self._voucher.look(owner, _Collector(owner).collect(lambda: _next(job, hooks)))
         except (OSError, WorkerError, MemoryError) as error:
+            why = self._never_started(job) or str(error) or "it told too much"
             self.kill(job)
-            raise WorkerError(f"the worker of {owner.name} failed: {str(error) or 'it told too much'}") from error
+            raise WorkerError(f"the worker of {owner.name} failed: {why}") from error
         finally:
             job.close()
 
-    def purge(self, action: Purge, extras: tuple[ExtraCache, ...], hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
+    def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
         """By a worker of the cache's owner; asked to stop when ``hooks.may_go_on`` says no."""
         gone: list[RemovedEntry] = []
         try:
-            job = self.start(action.cache.owner, PURGE_SECONDS)
+            job = self.start(action.cache.owner, "purge")
         except (OSError, WorkerError) as error:
             return worker.failed_purge(action, f"its worker could not be started: {error}", ()), None
         try:
-            _send_purge(job, action, extras)
+            _send_purge(job, action)
             reply = _follow(job, action, hooks, gone)
             owner, told = action.cache.owner, reply.filesystem
             return reply.outcome, self._voucher.filesystem(owner, told) if told else None
         except (OSError, WorkerError, MemoryError) as error:
+            why = str(error)
             with suppress(WorkerError):  # a dead launcher is noticed by the next request; what went must be told now
+                why = self._never_started(job) or why
                 self.kill(job)
-            return worker.failed_purge(action, f"its worker failed: {error}", tuple(gone)), None
+            return worker.failed_purge(action, f"its worker failed: {why}", tuple(gone)), None
         finally:
             job.close()
 
+    def _never_started(self, job: Job) -> str | None:
+        """Why there was no worker at all, if there was none."""
+        self.listen()
+        return {
+            NOT_STARTED: "it could not be started now",
+            STILL_THERE: "an earlier one still hangs (an unreachable disk?), so no other was started",
+        }.get(self._ended.get(job.number, 0))
+
     def _request(self, request: dict[str, object], attached: socket.socket | None = None) -> None:
-        data = json.dumps(request).encode()
+        data = json.dumps({"v": VERSION, **request}).encode()
         try:
             socket.send_fds(self._launcher, [data], [attached.fileno()] if attached else [])
         except OSError as error:
@@ -201,8 +224,8 @@ class LaunchedWorkers:
         return message
 
 
-def _send_purge(job: Job, action: Purge, extras: tuple[ExtraCache, ...]) -> None:
-    job.channel.send("purge", encoder(PurgeRequest)(PurgeRequest(replace(action, entries=()), extras)))
+def _send_purge(job: Job, action: Purge) -> None:
+    job.channel.send("purge", encoder(Purge)(replace(action, entries=())))
     tell = encoder(Chosen)
     for start in range(0, len(action.entries), worker.CHUNK):
         job.channel.send("chosen", [tell(each) for each in action.entries[start : start + worker.CHUNK]])

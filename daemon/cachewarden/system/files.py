@@ -8,7 +8,7 @@ from cachewarden.model.caches import Owner
 from cachewarden.model.units import Bytes, Inodes
 from cachewarden.system.folders import OpenFolder, mount_number, open_folder
 from cachewarden.system.ports import Mount, Space
-from cachewarden.system.trust import check_step, trusted_way
+from cachewarden.system.trust import check_step, is_roots_alone, trusted_way
 
 _OCTAL_ESCAPES = (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\"))
 
@@ -86,6 +86,10 @@ class RealFiles:
     def mounts(self) -> dict[str, Mount]:
         """All mounts that are seen here, by mount point; of several at one point the last, which hides the others."""
         return {mount.mount: mount for mount in (_mount(line.split()) for line in _mount_lines())}
+
+    def is_roots_alone(self, path: str) -> bool:
+        """See ``trust.is_roots_alone``."""
+        return is_roots_alone(path, self.mounts())
 
     def space(self, path: str) -> Space:
         """Of the filesystem that holds ``path``: ``free`` is ``f_bavail``, what an ordinary user can get."""

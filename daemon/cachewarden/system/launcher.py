@@ -2,54 +2,107 @@
 
 It takes three requests from the service, each a short JSON text on a socket that keeps message borders: ``owners``
 (who may be served), ``start`` (fork a worker for one of them, its end of the channel attached) and ``kill``. It
-answers ``owners`` and says when a worker has ended. Whom it may become it finds out itself, never from a request.
+answers ``owners`` and says when a worker has ended. The service may have been taken over by somebody: whom it may
+become and how long a worker may take the launcher finds out itself, never from a request, and a worker does the one
+kind of work it was started for.
 """
 
 import json
-import math
 import os
 import select
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
 from cachewarden.model.caches import Owner
-from cachewarden.system.runas import become
+from cachewarden.system.runas import Limits, be_launcher, become
 
-MESSAGE_LIMIT = 1 << 20
+VERSION = 2
+REQUEST_LIMIT = 256
+MESSAGE_LIMIT = 1 << 17
+_OWNERS_PER_MESSAGE = 100
 _MOST_WORKERS = 64
+_MOST_OF_ONE_OWNER = 2
+"""A watcher, and one that looks or purges."""
+_DYING = 0.5
+"""Seconds that a killed worker gets to be gone; one that hangs in the kernel (a dead mount) makes its owner wait."""
+_LARGEST = 1 << 53
 _NEVER = float("inf")
 _LONGEST_POLL = 3_600_000
+_LAST_WAIT = 2.0
+NOT_STARTED, STILL_THERE = -1000, -1001
+"""Statuses of workers that never were: refused, and refused since an earlier one of this owner cannot be ended."""
+
+_FIELDS: Mapping[str, Mapping[str, type]] = {
+    "owners": {},
+    "kill": {"number": int},
+    "start": {"number": int, "uid": int, "work": str},
+}
+
+Work = Callable[[Owner, socket.socket, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """``owners`` tells whom the launcher may become; ``work`` is what a worker does, imported before any fork.
+
+    ``limits`` holds the kinds of work there are. ``switch``: workers become their owners (system mode).
+    ``service`` is the user that launcher and service are, ``None`` for the caller.
+    """
+
+    owners: Callable[[], list[Owner]]
+    work: Work
+    limits: Mapping[str, Limits]
+    switch: bool
+    service: Owner | None = None
 
 
 @dataclass(slots=True)
 class _Child:
     number: int
+    uid: int
     pid: int
     pidfd: int
     deadline: float
+    killed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What the service may ask for, field by field; ValueError for anything else."""
+
+    operation: str
+    number: int = 0
+    uid: int = 0
+    work: str = ""
+
+    @staticmethod
+    def parse(data: bytes) -> "_Request":
+        plain = json.loads(data)
+        if not isinstance(plain, dict) or plain.pop("v", None) != VERSION:
+            raise ValueError("not a request of this version")
+        operation = plain.pop("op", None)
+        fields = _FIELDS.get(operation) if isinstance(operation, str) else None
+        if fields is None or plain.keys() != fields.keys():
+            raise ValueError("not a request")
+        for name, value in plain.items():
+            if type(value) is not fields[name] or (isinstance(value, int) and not 0 <= value < _LARGEST):
+                raise ValueError(f"not a {name}")
+        return _Request(operation, **plain)
 
 
 class Launcher:
     """Serves one service until its socket closes; then every worker is killed."""
 
-    def __init__(
-        self,
-        channel: socket.socket,
-        owners: Callable[[], list[Owner]],
-        work: Callable[[Owner, socket.socket], None],
-        *,
-        switch: bool,
-    ) -> None:
-        """``owners`` tells whom it may become; ``work`` is what a worker does, imported before any fork."""
+    def __init__(self, channel: socket.socket, rules: Rules) -> None:
+        """``channel`` leads to the service."""
         self._channel = channel
-        self._owners = owners
-        self._work = work
-        self._switch = switch
+        self._rules = rules
         self._children: dict[int, _Child] = {}
+        self._roster: dict[int, Owner] | None = None
 
     def serve(self) -> None:
         """Until the service closes its end."""
@@ -57,23 +110,36 @@ class Launcher:
             while self._turn():
                 pass
         finally:
-            for child in list(self._children.values()):
-                self._kill(child)
-            for child in list(self._children.values()):
-                self._reap(child)
+            self._end_all()
 
-    def _turn(self) -> bool:
+    def _end_all(self) -> None:
+        """One that hangs in the kernel cannot be waited for."""
+        for child in self._children.values():
+            self._kill(child)
+        until = time.monotonic() + _LAST_WAIT
+        while self._children and time.monotonic() < until:
+            self._reap_ended(self._ready(_LAST_WAIT * 1000, listen=False))
+
+    def _ready(self, milliseconds: float | None, *, listen: bool) -> set[int]:
         poll = select.poll()
-        poll.register(self._channel.fileno(), select.POLLIN)
+        if listen:
+            poll.register(self._channel.fileno(), select.POLLIN)
         for child in self._children.values():
             poll.register(child.pidfd, select.POLLIN)
-        ready = {fd for fd, _ in poll.poll(self._patience())}
+        return {fd for fd, _ in poll.poll(milliseconds)}
+
+    def _turn(self) -> bool:
+        ready = self._ready(self._patience(), listen=True)
+        self._reap_ended(ready)
+        for child in self._children.values():
+            if time.monotonic() > child.deadline:
+                self._kill(child)
+        return self._channel.fileno() not in ready or self._hear()
+
+    def _reap_ended(self, ready: set[int]) -> None:
         for child in list(self._children.values()):
             if child.pidfd in ready:
                 self._reap(child)
-            elif time.monotonic() > child.deadline:
-                self._kill(child)
-        return self._channel.fileno() not in ready or self._request()
 
     def _patience(self) -> int | None:
         """Milliseconds to the next deadline."""
@@ -82,66 +148,90 @@ class Launcher:
             return None
         return max(0, min(int((nearest - time.monotonic()) * 1000) + 1, _LONGEST_POLL))
 
-    def _request(self) -> bool:
+    def _hear(self) -> bool:
         try:
-            data, descriptors, _, _ = socket.recv_fds(self._channel, MESSAGE_LIMIT, 1)
+            data, descriptors, flags, _ = socket.recv_fds(self._channel, REQUEST_LIMIT, 1)
         except ConnectionError:
             return False
-        if not data:
-            return False
         try:
-            request = json.loads(data)
-            operation = request["op"]
-            if operation == "start" and descriptors:
-                self._start(int(request["number"]), int(request["uid"]), float(request["seconds"]), descriptors[0])
-            elif operation == "kill":
-                self._kill_number(int(request["number"]))
-            elif operation == "owners":
-                self._answer({"op": "owners", "owners": [_plain(owner) for owner in self._owners()]})
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-            return True  # nonsense is not answered
+            if not data:
+                return False
+            with suppress(ValueError, RecursionError):  # nonsense is not answered
+                if not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+                    self._obey(_Request.parse(data), descriptors)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
         return True
 
-    def _start(self, number: int, uid: int, seconds: float, descriptor: int) -> None:
-        owner = next((each for each in self._owners() if each.uid == uid), None)
-        in_order = math.isfinite(seconds) and number not in self._children
-        if owner is None or not in_order or len(self._children) >= _MOST_WORKERS:
-            self._answer({"op": "ended", "number": number, "status": -1})
+    def _obey(self, request: _Request, descriptors: list[int]) -> None:
+        if request.operation == "owners":
+            self._tell_owners()
+        elif request.operation == "kill":
+            if child := self._children.get(request.number):
+                self._kill(child)
+        elif descriptors:
+            self._start(request, descriptors[0])
+
+    def _tell_owners(self) -> None:
+        """Asked for anew by each cycle; between two, only those that were found then get a worker."""
+        found = self._rules.owners()
+        self._roster = {owner.uid: owner for owner in found}
+        plain = [{"uid": each.uid, "gid": each.gid, "name": each.name, "home": each.home} for each in found]
+        for start in range(0, max(len(plain), 1), _OWNERS_PER_MESSAGE):
+            part = plain[start : start + _OWNERS_PER_MESSAGE]
+            self._answer({"op": "owners", "owners": part, "more": start + _OWNERS_PER_MESSAGE < len(plain)})
+
+    def _start(self, request: _Request, descriptor: int) -> None:
+        if self._roster is None:
+            self._roster = {owner.uid: owner for owner in self._rules.owners()}
+        owner, limits = self._roster.get(request.uid), self._rules.limits.get(request.work)
+        if owner is None or limits is None or request.number in self._children:
+            self._ended(request.number, NOT_STARTED)
+            return
+        if self._hangs(owner):
+            self._ended(request.number, STILL_THERE)
+            return
+        theirs = sum(child.uid == owner.uid for child in self._children.values())
+        if theirs >= _MOST_OF_ONE_OWNER or len(self._children) >= _MOST_WORKERS:
+            self._ended(request.number, NOT_STARTED)
             return
         try:
             pid = os.fork()
         except OSError:  # no memory or no process to be had now: that worker's work waits
-            self._answer({"op": "ended", "number": number, "status": -1})
+            self._ended(request.number, NOT_STARTED)
             return
         if pid == 0:
-            self._be_worker(owner, descriptor)
-        child = _Child(number, pid, os.pidfd_open(pid), time.monotonic() + min(max(seconds, 0.0), 1e9))
-        self._children[number] = child
+            self._be_worker(owner, limits, request.work, descriptor)
+        deadline = _NEVER if limits.seconds is None else time.monotonic() + limits.seconds
+        self._children[request.number] = _Child(request.number, owner.uid, pid, os.pidfd_open(pid), deadline)
 
-    def _be_worker(self, owner: Owner, descriptor: int) -> None:
+    def _hangs(self, owner: Owner) -> bool:
+        """Whether a worker of this owner was killed and does not go: another one would hang as well."""
+        until = time.monotonic() + _DYING
+        while any(child.killed and child.uid == owner.uid for child in self._children.values()):
+            left = until - time.monotonic()
+            if left <= 0:
+                return True
+            self._reap_ended(self._ready(left * 1000, listen=False))
+        return False
+
+    def _be_worker(self, owner: Owner, limits: Limits, work: str, descriptor: int) -> None:
         """Never returns."""
         status = 70
         try:
             for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(each, signal.SIG_DFL)
-            become(owner, switch=self._switch, channel=descriptor)
+            become(owner, limits, switch=self._rules.switch, channel=descriptor)
             with socket.socket(fileno=descriptor) as channel:
-                self._work(owner, channel)
+                self._rules.work(owner, channel, work)
             status = 0
         finally:
             os._exit(status)
 
-    def _kill_number(self, number: int) -> None:
-        child = self._children.get(number)
-        if child:
-            self._kill(child)
-
     def _kill(self, child: _Child) -> None:
         """The whole group: a worker starts nobody, but a hostile one might."""
-        child.deadline = _NEVER
+        child.deadline, child.killed = _NEVER, True
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
         with suppress(ProcessLookupError, PermissionError):
@@ -151,21 +241,21 @@ class Launcher:
         _, status = os.waitpid(child.pid, 0)
         os.close(child.pidfd)
         del self._children[child.number]
-        self._answer({"op": "ended", "number": child.number, "status": os.waitstatus_to_exitcode(status)})
+        self._ended(child.number, os.waitstatus_to_exitcode(status))
+
+    def _ended(self, number: int, status: int) -> None:
+        self._answer({"op": "ended", "number": number, "status": status})
 
     def _answer(self, message: dict[str, object]) -> None:
-        with suppress(OSError):  # a service that is gone is noticed by the next reading
-            self._channel.send(json.dumps(message).encode())
+        with suppress(OSError):  # a service that is gone, or does not listen, is noticed by the next reading
+            self._channel.send(json.dumps(message).encode(), socket.MSG_DONTWAIT)
 
 
-def _plain(owner: Owner) -> dict[str, object]:
-    return {"uid": owner.uid, "gid": owner.gid, "name": owner.name, "home": owner.home}
+def fork_launcher(rules: Rules) -> socket.socket:
+    """Forks the launcher off and returns the service's end of its socket. Call it before any thread starts.
 
-
-def fork_launcher(
-    owners: Callable[[], list[Owner]], work: Callable[[Owner, socket.socket], None], *, switch: bool
-) -> socket.socket:
-    """Forks the launcher off and returns the service's end of its socket. Call it before any thread starts."""
+    In system mode the caller still has all its rights afterwards: giving them up is its next step.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork():
         theirs.close()
@@ -177,7 +267,9 @@ def fork_launcher(
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(each, signal.SIG_IGN)
         signal.set_wakeup_fd(-1)
-        Launcher(theirs, owners, work, switch=switch).serve()
+        if rules.switch:
+            be_launcher(rules.service)
+        Launcher(theirs, rules).serve()
         status = 0
     finally:
         os._exit(status)

@@ -149,6 +149,10 @@ class Files(Protocol):
         """Of the filesystem that holds an existing path."""
         ...
 
+    def is_roots_alone(self, path: str) -> bool:
+        """Whether no user decides what a path leads to, and asking about it cannot block: see ``trust``."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Process:

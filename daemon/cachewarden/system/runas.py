@@ -1,54 +1,58 @@
-"""Becoming an owner, for good: ids, groups, capabilities, limits, environment, working directory."""
+"""Three processes, three sets of rights: what a worker, the launcher and the service become, for good."""
 
-import ctypes
 import os
 import resource
 import signal
 import tempfile
 from contextlib import suppress
+from dataclasses import dataclass
 
 import psutil
 
 from cachewarden.model.caches import Owner
 from cachewarden.model.errors import WorkerError
+from cachewarden.system import privileges
 
-_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 1, 24, 38, 47
-_PR_CAP_AMBIENT_CLEAR_ALL = 4
-_LAST_CAPABILITY = 63
-_CAPABILITY_VERSION_3 = 0x20080522
 _MEMORY = 1 << 30
 _PROCESSOR_SECONDS = 900
 _DESCRIPTORS = 4096
+_PLACES = ("/run/cachewarden", "/run", "/dev/shm", "/tmp")  # noqa: S108 - mkdtemp makes a private one
 
 
-class _CapabilityHeader(ctypes.Structure):
-    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a kind of work may take; ``seconds`` of wall time, ``None`` for a worker that stays.
+
+    ``threads``: only what watches files needs any. Without, a worker can start nothing at all.
+    """
+
+    seconds: float | None
+    processor_seconds: int = _PROCESSOR_SECONDS
+    memory: int = _MEMORY
+    threads: bool = False
 
 
-class _CapabilityData(ctypes.Structure):
-    _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
-
-
-def become(owner: Owner, *, switch: bool, channel: int) -> None:
+def become(owner: Owner, limits: Limits, *, switch: bool, channel: int) -> None:
     """Turns this freshly forked process into a worker of ``owner``; there is no way back.
 
     ``channel`` is the one descriptor that stays open beside the standard ones, which lead nowhere. Without
     ``switch`` the ids stay (user mode), all else is the same. WorkerError when the kernel did not do as asked:
     the caller must end the process then.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
     os.setsid()
     _close_all_but(channel)
     _go_first_when_memory_is_short()
     _enter_empty_folder()
     os.umask(0o077)
-    _limit()
+    _limit(limits)
     if switch:
-        _drop_ids(libc, owner)
+        _drop_to(owner)
         os.environ.clear()
         os.environ.update(clean_environment(owner))
-    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if not limits.threads:
+        _lower(resource.RLIMIT_NPROC, 0)  # counted per user: only after the ids are the owner's
+    privileges.gain_nothing()
+    privileges.end_with_parent(signal.SIGKILL)
 
 
 def clean_environment(owner: Owner) -> dict[str, str]:
@@ -62,22 +66,37 @@ def clean_environment(owner: Owner) -> dict[str, str]:
     }
 
 
-def _drop_ids(libc: ctypes.CDLL, owner: Owner) -> None:
-    groups = os.getgrouplist(owner.name, owner.gid)
-    for capability in range(_LAST_CAPABILITY + 1):
-        libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
-    libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
-    os.setgroups(groups)
-    os.setresgid(owner.gid, owner.gid, owner.gid)
-    os.setresuid(owner.uid, owner.uid, owner.uid)
-    # uid 0 keeps its capabilities through setresuid: its own files need none of them.
-    header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
-    nothing = (_CapabilityData * 2)()
-    if libc.capset(ctypes.byref(header), nothing) != 0:
-        raise WorkerError(f"capabilities could not be dropped for {owner.name}")
-    ids = (os.getresuid(), os.getresgid())
-    if ids != ((owner.uid,) * 3, (owner.gid,) * 3):
-        raise WorkerError(f"the ids are {ids} instead of those of {owner.name}")
+def _drop_to(owner: Owner) -> None:
+    try:
+        privileges.bound_capabilities(0)
+        # uid 0 would keep its capabilities: its own files need none of them.
+        privileges.take_ids(owner.uid, owner.gid, os.getgrouplist(owner.name, owner.gid))
+        privileges.limit_capabilities(0)
+    except OSError as error:
+        raise WorkerError(f"the rights of {owner.name} could not be taken: {error}") from error
+
+
+def be_launcher(service: Owner | None) -> None:
+    """Keeps the rights to become owners and nothing else; OSError when the kernel did not do as asked.
+
+    Started as root it runs as ``service`` from now on: no file that only root may touch is open to it.
+    """
+    privileges.bound_capabilities(privileges.LAUNCHERS)
+    if service and os.geteuid() == 0:
+        privileges.take_ids(service.uid, service.gid, [service.gid], keep_capabilities=True)
+    privileges.limit_capabilities(privileges.LAUNCHERS)
+    privileges.gain_nothing()
+    # The service has the same ids: taken over, it must not reach into this one.
+    privileges.be_looked_into(allowed=False)
+
+
+def be_service(service: Owner) -> None:
+    """Holds no right but those of its own user; OSError when the kernel did not do as asked."""
+    privileges.bound_capabilities(0)
+    if os.geteuid() == 0:
+        privileges.take_ids(service.uid, service.gid, [service.gid])
+    privileges.limit_capabilities(0)
+    privileges.gain_nothing()
 
 
 def _close_all_but(channel: int) -> None:
@@ -91,13 +110,15 @@ def _close_all_but(channel: int) -> None:
 
 def _go_first_when_memory_is_short() -> None:
     """The kernel shall end a worker, never the service: one owner's cycle is lost then."""
+    # The file is root's in a process that nobody may look into, as the launcher is.
+    privileges.be_looked_into(allowed=True)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write("1000")
 
 
 def _enter_empty_folder() -> None:
     """A folder that is removed while we are in it: empty, private, and nothing can be made in it."""
-    for place in ("/run", "/dev/shm", "/tmp"):  # noqa: S108 - mkdtemp makes a private one
+    for place in _PLACES:
         try:
             folder = tempfile.mkdtemp(prefix="cachewarden-", dir=place)
             os.chdir(folder)
@@ -109,11 +130,11 @@ def _enter_empty_folder() -> None:
     os.chdir("/")
 
 
-def _limit() -> None:
+def _limit(limits: Limits) -> None:
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_FSIZE, 0)  # a worker removes; it never writes
-    _lower(resource.RLIMIT_CPU, _PROCESSOR_SECONDS)
-    _lower(resource.RLIMIT_AS, _MEMORY)
+    _lower(resource.RLIMIT_CPU, limits.processor_seconds)
+    _lower(resource.RLIMIT_AS, limits.memory)
     _lower(resource.RLIMIT_NOFILE, _DESCRIPTORS)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:

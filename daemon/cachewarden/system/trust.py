@@ -8,10 +8,43 @@ everybody to replace.
 import errno
 import os
 import stat
+from collections.abc import Mapping
 
 from cachewarden.model.caches import Owner
+from cachewarden.system.ports import Mount
 
 _MOST_LINKS = 40
+_CAN_HANG = ("fuse", "nfs", "cifs", "smb", "ceph", "9p", "afs", "glusterfs", "autofs")
+"""Types that a user can mount, or whose server may be gone: asking could be refused, or block for ever."""
+
+
+def may_hang(type_: str) -> bool:
+    """Whether a filesystem of this type may keep everybody waiting who asks it something."""
+    return type_.startswith(_CAN_HANG)
+
+
+def is_roots_alone(path: str, mounts: Mapping[str, Mount]) -> bool:
+    """Whether nobody but root decides what an absolute path leads to, and asking about it cannot block.
+
+    Every folder above it is root's, no link, and writable by nobody else; none, nor the path itself, is on a
+    filesystem that may hang. Of the path itself nothing else is asked: it may be a user's home.
+    """
+    steps = [path.rstrip("/")]
+    while steps[-1]:
+        steps.append(steps[-1].rpartition("/")[0])
+    steps[-1] = "/"
+    if any(step in mounts and may_hang(mounts[step].type) for step in steps):
+        return False
+    return all(_is_roots_folder(step) for step in reversed(steps[1:]))
+
+
+def _is_roots_folder(path: str) -> bool:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    others = status.st_mode & (stat.S_IWOTH | (stat.S_IWGRP if status.st_gid else 0))
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == 0 and not others
 
 
 def trusted_way(path: str, owner: Owner) -> str:

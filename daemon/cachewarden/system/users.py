@@ -5,7 +5,9 @@ import pwd
 from collections.abc import Iterable
 
 from cachewarden.model.caches import Owner
+from cachewarden.system.files import RealFiles
 
+SERVICE = "cachewarden"
 _LOGIN_DEFS = "/etc/login.defs"
 _NO_LOGIN = {"nologin", "false", "sync", "shutdown", "halt"}
 _DEFAULT_RANGE = (1000, 60_000)
@@ -42,10 +44,25 @@ def named_users(names: Iterable[str]) -> tuple[list[Owner], list[str]]:
     return found, unknown
 
 
+def service_user() -> Owner | None:
+    """The user that the system service runs as; ``None`` where it was not made (it comes with the installation)."""
+    try:
+        found = _owner(pwd.getpwnam(SERVICE))
+    except KeyError:
+        return None
+    return found if found.uid else None
+
+
 def owners_of(paths: Iterable[str]) -> list[Owner]:
-    """Who owns these paths, looked at without following a link; unknown users and missing paths left out."""
+    """Who owns these paths, looked at without following a link; unknown users and missing paths left out.
+
+    So are those to which a user leads the way: that user is served anyway, and asking there could block.
+    """
     found: list[Owner] = []
+    files = RealFiles()
     for path in paths:
+        if not files.is_roots_alone(path):
+            continue
         try:
             found.append(_owner(pwd.getpwuid(os.lstat(path).st_uid)))
         except (OSError, KeyError, ValueError):

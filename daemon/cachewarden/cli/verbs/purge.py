@@ -44,7 +44,7 @@ def run(session: Session) -> int:
     settings = _settings(session.program.settings(), policy, ignore_keep=given.ignore_keep)
     if given.dry_run:
         return plan_verb.tell(session, work.look(session, settings), by_hand=True)
-    workers = session.program.workers()
+    workers = session.program.workers(writing=True)
     expected = None
     if asks:
         seen = work.look(session, settings, workers)
