@@ -22,7 +22,7 @@ exec "$@"
 
 
 class Machine:
-    """Two users, ``ann`` (1001) and ``bob`` (1002), root, whose home is ``/home/root`` here, and the service's user."""
+    """Users ``ann`` (1001) and ``bob`` (1002), root, whose home is ``/home/root`` here, and the service's user."""
 
     users = {"root": 0, "ann": 1001, "bob": 1002}  # noqa: RUF012 - never changed
     others = {"cachewarden": 450, "nobody": 65534}  # noqa: RUF012 - never changed

@@ -60,8 +60,13 @@ class Measured:
     problems: tuple[Problem, ...] = ()
 
 
+NO_ENTRY = "it is not an entry of this cache"
+"""What a guard says of a request for something that measuring never names."""
 Guard = Callable[[Folder, Folder, Entry], str | None]
-"""Asked just before an entry goes, with the cache root and the entry's own folder: why it must stay, or ``None``."""
+"""Asked just before an entry goes, with the cache root and the entry's own folder: why it must stay, or ``None``.
+
+Of the entry only its path, kind and form are to be believed, and those only where they fit each other.
+"""
 
 
 class Ecosystem(Protocol):

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from cachewarden.ecosystems import conda_config
-from cachewarden.ecosystems.base import Context, Guard, Located, Measured, Surroundings
-from cachewarden.ecosystems.conda_entries import SCHEMES, PackagesFolder
+from cachewarden.ecosystems.base import NO_ENTRY, Context, Guard, Located, Measured, Surroundings
+from cachewarden.ecosystems.conda_entries import SCHEMES, PackagesFolder, is_package
+from cachewarden.ecosystems.conda_shape import is_an_entry
 from cachewarden.ecosystems.conda_use import Use
 from cachewarden.ecosystems.trees import Tally, is_folder, reason, survey
 from cachewarden.model.caches import Cache, Entry, Kind, MeasuredCache, Problem
@@ -51,15 +52,17 @@ class Conda:
 
     def guard(self, cache: Cache, context: Context) -> Guard:
         """Looks again for a running tool, and for new links to a package, before it goes."""
-        use = Use(cache, context)
+        use, links = Use(cache, context), _Links()
 
         def ask(root: Folder, parent: Folder, entry: Entry) -> str | None:
+            if not is_an_entry(entry):
+                return NO_ENTRY
             if entry.leftover or entry.kind is Kind.LOG:
                 return None
             if busy := use.busy() or _locked(_lock_inodes(root, parent, entry), context):
                 return busy
             if entry.kind is Kind.PACKAGE:
-                return _package_use(use, entry) or _linked_since(parent, entry)
+                return _package_use(use, entry) or links.why_it_stays(root, parent, entry)
             return OPENED if entry.kind is Kind.DEBRIS and use.open_in_it(entry.path) else None
 
         return ask
@@ -133,18 +136,34 @@ def _lock_inodes(root: Folder, parent: Folder, entry: Entry) -> list[int]:
     return found
 
 
-def _linked_since(parent: Folder, entry: Entry) -> str | None:
-    """An environment made after the measurement shows in the link counts."""
-    known = {(share.device, share.inode) for share in entry.shares}
-    tally = Tally()
-    try:
-        with parent.folder(entry.path.rpartition("/")[2]) as folder:
-            survey(folder, tally)
-    except OSError as error:
-        return f"it cannot be seen whole: {reason(error)}"
-    if any(links.met < links.needed and key not in known for key, links in tally.shared.items()):
-        return "in use: it was linked into an environment since it was measured"
-    return None
+class _Links:
+    """Link counts as they are now: an environment made after the measurement shows in them."""
+
+    def __init__(self) -> None:
+        self._whole: Tally | None = None
+
+    def why_it_stays(self, root: Folder, parent: Folder, entry: Entry) -> str | None:
+        """Names outside of the package and of the whole cache are an environment's."""
+        tally = Tally()
+        try:
+            with parent.folder(entry.path.rpartition("/")[2]) as folder:
+                if not is_package(folder):
+                    return NO_ENTRY
+                survey(folder, tally)
+        except OSError as error:
+            return f"it cannot be seen whole: {reason(error)}"
+        outside = [key for key, links in tally.shared.items() if links.met < links.needed]
+        if not outside:
+            return None
+        # Seldom: packages of one cache share files. Then all of the cache has to be counted.
+        if self._whole is None:
+            self._whole = Tally()
+            PackagesFolder(self._whole).read(root)
+        met = {key: self._whole.shared[key].met if key in self._whole.shared else 0 for key in outside}
+        if any(tally.shared[key].needed > met[key] for key in outside):
+            return "in use: it was linked into an environment since it was measured"
+        self._whole = None  # names go with the package: the next one that shares is counted anew
+        return None
 
 
 def _softlink_problems(use: Use, cache: Cache, entries: tuple[Entry, ...]) -> Iterator[Problem]:

@@ -20,7 +20,7 @@ from cachewarden.model.units import Bytes, Inodes, Instant
 from cachewarden.system.ports import Folder, Node
 
 TARBALL_ENDINGS = (".conda", ".tar.bz2")
-_DEBRIS_ENDINGS = (".partial", ".c~", ".conda_trash")
+DEBRIS_ENDINGS = (".partial", ".c~", ".conda_trash")
 SCHEMES = {"http", "https", "file", "ftp", "s3", "oci"}
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]{0,199}")
 _DISTRIBUTION = re.compile(r"(?P<name>[^/]+)-(?P<version>[^-/]+)-(?P<build>[^-/]+)")
@@ -28,7 +28,7 @@ _INDEX_FILE = re.compile(
     r"(?P<key>[0-9a-f]{8})(\.info)?(\.json|\.msgpack\.zst|\.state\.json|\.solv|\.json\.zst|\.jlap)"
 )
 _SHARDS = "repodata_shards.db"
-_DEEPEST_CHANNEL = 8
+DEEPEST_CHANNEL = 8
 _LONGEST_RECORD = 1 << 20
 RANK_STANDING_TARBALL = 30
 """Its extracted folder stands: conda does without it."""
@@ -92,7 +92,7 @@ class PackagesFolder:
     def _file(self, node: Node, path: str) -> None:
         if node.name.endswith(TARBALL_ENDINGS):
             self._add(Draft(path, Kind.TARBALL, [node]))
-        elif node.name.endswith(_DEBRIS_ENDINGS):
+        elif node.name.endswith(DEBRIS_ENDINGS):
             self.lock_files.append(node.stat.st_ino)
             self._add(Draft(path, Kind.DEBRIS, [node]))
         elif node.name.endswith(".lock"):
@@ -118,9 +118,9 @@ class PackagesFolder:
             elif node.name == "cache":
                 self._tally.add(node.stat)
                 self._index(folder, path)
-            elif _is_package(folder):
+            elif is_package(folder):
                 self._package(folder, node, path)
-            elif depth < _DEEPEST_CHANNEL and (depth or node.name in SCHEMES):
+            elif depth < DEEPEST_CHANNEL and (depth or node.name in SCHEMES):
                 self._tally.add(node.stat)
                 self._level(folder, path, depth + 1)
             else:
@@ -260,7 +260,7 @@ def _without_ending(path: str) -> str:
     return path
 
 
-def _is_package(folder: Folder) -> bool:
+def is_package(folder: Folder) -> bool:
     """``info/index.json`` is all that conda asks of an extracted package (``models/records.py``)."""
     try:
         with folder.folder("info") as info:

@@ -4,10 +4,11 @@ import re
 from dataclasses import replace
 
 from cachewarden.ecosystems import pip_config
-from cachewarden.ecosystems.base import Context, Guard, Located, Measured, Surroundings
+from cachewarden.ecosystems.base import NO_ENTRY, Context, Guard, Located, Measured, Surroundings
 from cachewarden.ecosystems.pip_http import HttpTree
+from cachewarden.ecosystems.pip_shape import is_an_entry
 from cachewarden.ecosystems.pip_shards import Draft, Shard
-from cachewarden.ecosystems.pip_wheels import BUILD, BUILDING, WheelTree
+from cachewarden.ecosystems.pip_wheels import WheelTree, why_a_wheel_stays
 from cachewarden.ecosystems.running import describe, first_running
 from cachewarden.ecosystems.trees import Tally, is_file, is_folder, reason, weigh_strangers
 from cachewarden.model.caches import Cache, Entry, Kind, MeasuredCache, Problem
@@ -65,12 +66,14 @@ class Pip:
         busy = _Busy(cache, context)
 
         def ask(root: Folder, parent: Folder, entry: Entry) -> str | None:  # noqa: ARG001 - a Guard
+            if not is_an_entry(entry):
+                return NO_ENTRY
             if reason_to_stay := busy.reason(entry):
                 return reason_to_stay
             if entry.kind is not Kind.BUILT_WHEEL:
                 return None
             with parent.folder(entry.path.rpartition("/")[2]) as folder:
-                return BUILDING if any(BUILD.fullmatch(node.name) for node in folder.nodes()) else None
+                return why_a_wheel_stays(folder)
 
         return ask
 

@@ -65,7 +65,7 @@ class WheelTree:
             self._tally.add(inner.stat)
             draft.tally.add(inner.stat)
             draft.tally.accessed = max(draft.tally.accessed, inner.stat.st_atime_ns)
-            if is_file(inner) and (inner.name.endswith(".whl") or inner.name == _ORIGIN):
+            if _is_of_a_wheel(inner):
                 draft.named = _better(draft.named, _name(folder, inner))
             else:
                 draft.hold = draft.hold or FOREIGN
@@ -80,6 +80,20 @@ class WheelTree:
         self._tally.merge(draft.tally)
         key.count(strangers=1)
         self._tree.drafts.append(draft)
+
+
+def why_a_wheel_stays(folder: Folder) -> str | None:
+    """As it is now: a build in the folder of a wheel, or something that is not pip's; ``None`` when it may go."""
+    for node in folder.nodes():
+        if is_folder(node) and BUILD.fullmatch(node.name):
+            return BUILDING
+        if not _is_of_a_wheel(node):
+            return FOREIGN
+    return None
+
+
+def _is_of_a_wheel(node: Node) -> bool:
+    return is_file(node) and (node.name.endswith(".whl") or node.name == _ORIGIN)
 
 
 def _name(folder: Folder, node: Node) -> Named:

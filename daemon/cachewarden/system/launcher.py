@@ -28,7 +28,7 @@ _MOST_WORKERS = 64
 _MOST_OF_ONE_OWNER = 2
 """A watcher, and one that looks or purges."""
 _DYING = 0.5
-"""Seconds that a killed worker gets to be gone; one that hangs in the kernel (a dead mount) makes its owner wait."""
+"""Seconds that a worker at its end gets to be gone. One that hangs in the kernel (a dead mount) is not waited for."""
 _LARGEST = 1 << 53
 _NEVER = float("inf")
 _LONGEST_POLL = 3_600_000
@@ -189,12 +189,8 @@ class Launcher:
         if owner is None or limits is None or request.number in self._children:
             self._ended(request.number, NOT_STARTED)
             return
-        if self._hangs(owner):
-            self._ended(request.number, STILL_THERE)
-            return
-        theirs = sum(child.uid == owner.uid for child in self._children.values())
-        if theirs >= _MOST_OF_ONE_OWNER or len(self._children) >= _MOST_WORKERS:
-            self._ended(request.number, NOT_STARTED)
+        if refusal := self._refusal(owner):
+            self._ended(request.number, refusal)
             return
         try:
             pid = os.fork()
@@ -206,15 +202,21 @@ class Launcher:
         deadline = _NEVER if limits.seconds is None else time.monotonic() + limits.seconds
         self._children[request.number] = _Child(request.number, owner.uid, pid, os.pidfd_open(pid), deadline)
 
-    def _hangs(self, owner: Owner) -> bool:
-        """Whether a worker of this owner was killed and does not go: another one would hang as well."""
+    def _refusal(self, owner: Owner) -> int | None:
+        """Why this owner gets no other worker. Those that have done their work, or were killed, get time to be gone.
+
+        Where a killed one does not go, another one would hang as well.
+        """
         until = time.monotonic() + _DYING
-        while any(child.killed and child.uid == owner.uid for child in self._children.values()):
+        while True:
+            theirs = [child for child in self._children.values() if child.uid == owner.uid]
+            hangs = any(child.killed for child in theirs)
+            if not hangs and len(theirs) < _MOST_OF_ONE_OWNER and len(self._children) < _MOST_WORKERS:
+                return None
             left = until - time.monotonic()
             if left <= 0:
-                return True
+                return STILL_THERE if hangs else NOT_STARTED
             self._reap_ended(self._ready(left * 1000, listen=False))
-        return False
 
     def _be_worker(self, owner: Owner, limits: Limits, work: str, descriptor: int) -> None:
         """Never returns."""
