@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TREES = ROOT / ".venv" / "test-trees"
 _PACKAGES = (
     "systemd,systemd-sysv,dbus,python3,python3-systemd,python3-watchdog,python3-apscheduler,python3-psutil,"
-    "python3-yaml,python3-rich"
+    "python3-yaml,python3-rich,libpam-systemd,dbus-user-session"
 )
 _SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
 _BOOT = """\
