@@ -54,7 +54,7 @@ format: dev
 	$(BIN)/ruff format .
 
 generate: dev
-	$(BIN)/python tests/project/regenerate.py
+	PYTHONPATH=tests $(BIN)/python -m project.regenerate
 
 demo: dev
 	@$(BIN)/python tests/demo.py

@@ -63,7 +63,9 @@ def _bash_case(command: Command, pattern: str) -> str:
     lines = [f"        {pattern or _NOTHING})"]
     values = [(option.long, _bash_value(option.value)) for option in options if option.value]
     if values:
-        answers = [f"                {name}) {f'{answer}; return' if answer else 'return'} ;;" for name, answer in values]
+        answers = [
+            f"                {name}) {f'{answer}; return' if answer else 'return'} ;;" for name, answer in values
+        ]
         lines += ["            case $before in", *answers, "            esac"]
     lines += ["            case $word in", f'                -*) _cachewarden_words "{words}" ;;']
     if rest is not None:

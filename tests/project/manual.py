@@ -1,4 +1,4 @@
-"""The manual pages: ``cachewarden(1)`` from the grammar of the command line, ``cachewarden.yaml(5)`` from the reference."""
+"""The manual pages: ``cachewarden(1)`` from the grammar, ``cachewarden.yaml(5)`` from the policy reference."""
 
 import re
 import textwrap
@@ -33,16 +33,16 @@ _ENVIRONMENT = {
     "XDG_CACHE_HOME, PIP_*, CONDA_*": "With `--user` the caller's count when caches are looked for. Of other owners "
     "their configuration files are read.",
 }
-_EXAMPLES = {
+EXAMPLES = {
     "cachewarden status": "Which caches there are, and how far each policy is from acting. Changes nothing.",
     "cachewarden --verbose plan": "Everything that a cycle would remove now, in its order, and why the rest stays.",
-    "cachewarden purge pip --to-free 2GiB": "Removes what costs least to get back from the caches of pip, after asking.",
+    "cachewarden purge pip --to-free 2GiB": "Removes what costs least to get back, after asking.",
     "cachewarden purge --unused-for 30d --dry-run": "What nobody has used for a month.",
     "cachewarden explain 'torch*'": "Why these packages stay or go, or when and why they went.",
     "cachewarden check && systemctl reload cachewarden": "Has the service take over a configuration that is right.",
     "cachewarden --json list --sort last-used": "The entries for another program, the longest unused first.",
 }
-_POLICY_FILE = """\
+POLICY_FILE = """\
 version: 1
 policies:
   - name: remove-debris
@@ -68,7 +68,9 @@ def command() -> str:
         *_section("SYNOPSIS", _synopsis(first)),
         *_section("DESCRIPTION", _lines(": ".join([summary, *rest]))),
         ".PP",
-        *_lines("Called by root it looks after the caches of all users of the machine, else after those of the caller."),
+        *_lines(
+            "Called by root it looks after the caches of all users of the machine, else after those of the caller."
+        ),
         *_section("OPTIONS", _pairs((_option(each), each.text) for each in first.options)),
         ".PP",
         *_lines("They stand before the verb; `--json`, `--verbose` and `--help` may stand behind it as well."),
@@ -79,7 +81,7 @@ def command() -> str:
     lines += _section("EXIT STATUS", _pairs((f"\\fB{status}\\fR", text) for status, text in _STATUS.items()))
     lines += _section("ENVIRONMENT", _pairs((_names(names), text) for names, text in _ENVIRONMENT.items()))
     lines += _section("FILES", _pairs((_names(names), text) for names, text in _FILES.items()))
-    lines += _section("EXAMPLES", _pairs((f"\\fB{_text(words)}\\fR", text) for words, text in _EXAMPLES.items()))
+    lines += _section("EXAMPLES", _pairs((f"\\fB{_text(words)}\\fR", text) for words, text in EXAMPLES.items()))
     lines += _section("SEE ALSO", [".BR cachewarden.yaml (5),", ".BR journalctl (1),", ".BR systemctl (1)"])
     return "\n".join(lines) + "\n"
 
@@ -91,7 +93,7 @@ def policy_file() -> str:
             *_title("CACHEWARDEN.YAML", 5, "daemon/cachewarden/settings/keys.py and reference.py"),
             *_section("NAME", ["cachewarden.yaml \\- what cachewarden keeps and removes"]),
             *_section("DESCRIPTION", _from_markdown(reference())),
-            *_section("EXAMPLES", [".nf", *map(_text, _POLICY_FILE.splitlines()), ".fi"]),
+            *_section("EXAMPLES", [".nf", *map(_text, POLICY_FILE.splitlines()), ".fi"]),
             *_section("SEE ALSO", [".BR cachewarden (1),", ".BR crontab (5)"]),
             "",
         ]

@@ -1,15 +1,13 @@
-"""Writes the files that come from the table of keys and from the parsers of the command line; run by ``make generate``."""
+"""Writes the files that come from the table of keys and from the parsers; run by ``make generate``."""
 
 import json
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
+from cachewarden.settings.reference import reference
+from cachewarden.settings.schema import schema
+from project import completions, manual
 
-from cachewarden.settings.reference import reference  # noqa: E402 - tests/ must be on the path for what follows
-from cachewarden.settings.schema import schema  # noqa: E402 - likewise
-from project import completions, manual  # noqa: E402 - likewise
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def generated() -> dict[Path, str]:
