@@ -107,7 +107,7 @@ def test_the_shell_understands_its_completions(shell: str, path: Path) -> None:
 
 @pytest.mark.parametrize("words", manual.EXAMPLES)
 def test_the_examples_of_the_manual_page_are_understood(words: str) -> None:
-    assert arguments.parse(shlex.split(words.split(" && ")[0])[1:]).verb in VERBS
+    assert arguments.parse(shlex.split(words.partition(" && ")[0])[1:]).verb in VERBS
 
 
 def test_the_example_of_the_policy_file_loads() -> None:
