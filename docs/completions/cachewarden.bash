@@ -29,7 +29,7 @@ _cachewarden() {
             esac
             case $word in
                 -*) _cachewarden_words "--help --config --state-dir --system --user --json --verbose --version" ;;
-                *) _cachewarden_words "status plan run purge list explain history check daemon" ;;
+                *) _cachewarden_words "status plan run purge list explain history doctor check daemon" ;;
             esac
             ;;
         status)
@@ -83,6 +83,11 @@ _cachewarden() {
             esac
             case $word in
                 -*) _cachewarden_words "--limit --help --json --verbose" ;;
+            esac
+            ;;
+        doctor)
+            case $word in
+                -*) _cachewarden_words "--help --json --verbose" ;;
             esac
             ;;
         check)
