@@ -38,6 +38,10 @@ _NEEDED_LATER = (
     "encodings.ascii", "encodings.idna", "encodings.latin_1", "encodings.unicode_escape", "encodings.utf_8",
     "watchdog.observers", "yaml", "cachewarden.service.watcher",
 )  # fmt: skip
+READ_ONLY = (
+    "it is mounted read-only here, so nothing can be removed from it; where the sandbox of the service does that,"
+    " `cachewarden doctor` says how to let it"
+)
 CHUNK = 500
 """Entries per message: a few hundred kilobytes."""
 _ENVIRONMENT_FILE = "/etc/environment"
@@ -103,8 +107,12 @@ def look(whom: Whom) -> Look:
         except OSError as error:
             problems.append(Problem(each.cache.path, f"its filesystem cannot be asked: {error.strerror}"))
             continue
-        filesystems[filesystem.device] = filesystem
-        caches.append(measured.cache)
+        # Mounts of one disk differ, in a sandbox above all: it counts as writable where any cache on it is.
+        if filesystem.device not in filesystems or not filesystem.read_only:
+            filesystems[filesystem.device] = filesystem
+        if filesystem.read_only:
+            problems.append(Problem(each.cache.path, READ_ONLY))
+        caches.append(replace(measured.cache, read_only=filesystem.read_only))
     return Look(tuple(caches), tuple(filesystems.values()), tuple(problems), references(files, found.located))
 
 
