@@ -9,7 +9,7 @@ help:
 	@echo "make test         unit and integration tests"
 	@echo "make setup        only set up: Debian packages, .venv with .venv/bin/cachewarden"
 	@echo "make test-unit    the fast ones alone"
-	@echo "make test-system  loop disks, other users, a booted systemd (root)"
+	@echo "make test-system  loop disks, other users, the package on booted Debians (root)"
 	@echo "make bench        side by side with what a user would run instead"
 	@echo "make lint         ruff, mypy, import-linter"
 	@echo "make generate     schema, policy reference, manual pages and completions, from keys and parsers"
@@ -38,6 +38,8 @@ test-unit: dev
 test-system:
 	@[ "$$(id -u)" = 0 ] || { echo "test-system needs root: sudo make test-system" >&2; exit 2; }
 	@PYTHON=$(PYTHON) .ci/setup system
+	@PYTHON=$(PYTHON) .ci/setup deb
+	@.ci/deb
 	$(BIN)/python -m pytest tests/system
 
 bench: dev
