@@ -99,8 +99,8 @@ class Remembering:
                 self._save_sightings(cache, record.started_at, gone)
         if record.finished_at - self._tidied_at >= _DAY:
             self._tidied_at = record.finished_at
-            known = [_place(cache.cache) for cache in snapshot.caches]
-            self._store.forget_caches(known, Instant(record.finished_at - FORGET_AFTER))
+            present = [_place(cache.cache) for cache in snapshot.caches]
+            self._store.forget_caches(present, Instant(record.finished_at - FORGET_AFTER))
 
     def _is_news(self, record: CycleRecord) -> bool:
         """Something went, something new failed, or a person asked for it: the same failure again is no history."""
