@@ -57,6 +57,14 @@ class FakeFiles:
     def names(self, path: str) -> list[str]:
         return sorted(self._children(path))
 
+    def listing(self, path: str) -> list[str]:
+        content = self.contents.get(path)
+        if isinstance(content, OSError):
+            raise content
+        if self.stat(path) is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return self.names(path)
+
     def stat(self, path: str) -> os.stat_result | None:
         content = self.contents.get(path)
         if content is not None:
