@@ -52,6 +52,16 @@ while not os.path.exists("/enough"):
     time.sleep(0.005)
 """
 PACKAGES = ("six", "idna", "packaging", "click", "certifi")
+KILL_LOCKER = """\
+import os, signal
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    try:
+        words = open(f"/proc/{pid}/cmdline").read()
+    except OSError:
+        continue
+    if "fcntl.lockf" in words and int(pid) != os.getpid():
+        os.kill(int(pid), signal.SIGKILL)
+"""
 DROP_INS = "etc/systemd/system/cachewarden.service.d"
 
 
@@ -290,6 +300,43 @@ def test_a_running_conda_of_the_owner_is_seen_from_within_the_sandbox(debian: Bo
     debian.wait(lambda: len(list((disk.path / "pkgs").glob("made?-1.0-0"))) == 0)
 
 
+def test_a_cache_of_root_in_opt_is_purged_by_a_worker_without_capabilities(debian: Booted) -> None:
+    base = debian.root / "opt" / "miniforge3"
+    (base / "conda-meta").mkdir(parents=True)
+    (base / "conda-meta" / "history").write_text("")
+    conda_packages(base / "pkgs", 3)
+    debian.give(base, "root")
+    debian.configure(POLICIES + "  - {name: opt, match: {owner: root, ecosystem: conda}, action: purge}\n")
+    debian.wait(lambda: [path.name for path in (base / "pkgs").iterdir()] == ["urls.txt"])
+    debian.wait(lambda: "opt: removed 3 entries of /opt/miniforge3/pkgs" in debian.journal())
+
+
+def test_a_disk_that_is_mounted_later_is_served_and_can_be_unmounted(debian: Booted) -> None:
+    """As a USB disk: below a folder that only its user can enter, with a lock of the tool first."""
+    uid = debian.run("id", "--user", "ann").stdout.strip()
+    script = f"mkdir -p /media/ann/usb && chown {uid} /media/ann && chmod 700 /media/ann"
+    debian.run("sh", "-c", f"{script} && mount -t tmpfs -o size=16m,mode=755,uid={uid},gid={uid} usb /media/ann/usb")
+    make = "mkdir -p /media/ann/usb/pkgs/a-1-0/info && cd /media/ann/usb/pkgs && touch urls.txt"
+    debian.as_user("ann", "sh", "-c", f"{make} && echo '{{}}' > a-1-0/info/index.json && touch pkgs.lock")
+    lock = "import fcntl, time; f = open('/media/ann/usb/pkgs/pkgs.lock', 'r+'); fcntl.lockf(f, 2); time.sleep(600)"
+    locking = subprocess.Popen(debian.command("setpriv", f"--reuid={uid}", "--clear-groups", "python3", "-c", lock))
+    there = ("test", "-e", "/media/ann/usb/pkgs/a-1-0")
+    extra = "caches: [{ecosystem: conda, path: /media/ann/usb/pkgs}]\n"
+    try:
+        debian.wait(lambda: "pkgs.lock" in debian.run("sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '").stdout)
+        debian.configure(POLICIES + "  - {name: usb, match: {path: /media/ann/usb/pkgs}, action: purge}\n" + extra)
+        debian.wait(lambda: "policies: cap, usb" in debian.journal())
+        debian.wait(lambda: debian.property("StatusText").startswith("watching; nothing was to be done"))
+        assert debian.run(*there, check=False).returncode == 0
+    finally:
+        debian.run("python3", "-c", KILL_LOCKER)
+        locking.wait(10)
+    debian.run("systemctl", "reload", "cachewarden")
+    debian.wait(lambda: debian.run(*there, check=False).returncode == 1)
+    debian.run("umount", "/media/ann/usb")
+    assert "/media/ann/usb" not in debian.run("cat", f"/proc/{debian.property('MainPID')}/mountinfo").stdout
+
+
 def test_root_by_hand_beside_the_service_works_on_the_same_state_and_leaves_nothing_of_root_there(
     debian: Booted,
 ) -> None:
@@ -433,8 +480,8 @@ def test_the_user_unit_serves_a_user_who_lingers(debian: Booted, report: Report)
     debian.wait(lambda: not list(cache.rglob("*.body"))[11:])
     state = debian.as_user("bob", "systemctl", "--user", "show", "--property=ActiveState,NRestarts", "cachewarden")
     assert set(state.stdout.split()) == {"ActiveState=active", "NRestarts=0"}
-    told = debian.run("journalctl", "--no-pager", "--output=cat", "_SYSTEMD_USER_UNIT=cachewarden.service").stdout
-    assert "cap: removed" in told
+    told = ("journalctl", "--no-pager", "--output=cat", "_SYSTEMD_USER_UNIT=cachewarden.service")
+    debian.wait(lambda: "cap: removed" in debian.run(*told).stdout)
     exposure = debian.as_user("bob", "systemd-analyze", "--user", "security", "--no-pager", "cachewarden").stdout
     report.add("systemd-analyze --user security", exposure.splitlines()[-1].partition(": ")[2].split()[0])
     doctor = json.loads(debian.as_user("bob", "cachewarden", "--json", "doctor").stdout)["findings"]

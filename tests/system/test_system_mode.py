@@ -202,6 +202,40 @@ def test_the_daemon_serves_all_and_its_watchers_bring_the_next_look_forward(mach
             process.wait(10)
 
 
+def test_a_disk_that_only_its_owner_can_reach_is_sampled_by_that_owners_watcher(machine: Machine) -> None:
+    """As ``/media/pi/…``: the service may not even enter the folder above it."""
+    machine.config.write_text(
+        "version: 1\nwatch: {interval: 1h}\nkeep: {newer_than: 0s}\n"
+        "caches: [{ecosystem: pip, path: /home/ann/media/usb/pip}]\n"
+        "policies:\n  - {name: usb, match: {owner: ann}, free_space: {below: 50%}, action: purge}\n"
+    )
+    (machine.home("ann") / "media" / "usb").mkdir(parents=True)
+    machine.give(machine.home("ann"), "ann")
+    log = machine.folder / "log"
+    daemon = machine.arguments("--verbose", "daemon", "--for", "90s")
+    mount = (
+        "mount -t tmpfs -o size=16m,mode=755,uid=1001,gid=1001 usb /home/ann/media/usb; mkdir /home/ann/media/usb/pip"
+    )
+    script = f'{mount}; chown 1001:1001 /home/ann/media/usb/pip; exec "$@"'
+    words = [*machine.inside("sh", "-c", script, "sh"), *daemon[len(machine.inside()) :]]
+    with log.open("w") as stream:
+        process = subprocess.Popen(words, stderr=stream)
+    try:
+        wait_for(log, "cycle (start)")
+        usb = Path(f"/proc/{process.pid}/root/home/ann/media/usb")
+        time.sleep(1)
+        assert "/home/ann/media/usb" in (Path(f"/proc/{process.pid}") / "mountinfo").read_text()
+        pip_responses(usb / "pip", 3)
+        for path in usb.rglob("*"):
+            os.chown(path, 1001, 1001)
+        (usb / "film").write_bytes(b"x" * (10 << 20))
+        wait_for(log, "cycle (a disk filled up)")
+        assert list(usb.rglob("*.body")) == []
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(10)
+
+
 def wait_for(log: Path, text: str) -> None:
     deadline = time.monotonic() + 40
     while text not in log.read_text():
