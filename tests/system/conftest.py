@@ -1,0 +1,27 @@
+"""One siege for each module of attacks: its daemon lives through all of them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from builders.siege import Siege
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
+    begun = Siege(tmp_path_factory.mktemp("siege"))
+    try:
+        begun.start_daemon()
+        yield begun
+    finally:
+        begun.end()
+
+
+@pytest.fixture
+def siege(lasting: Siege) -> Iterator[Siege]:
+    """ann has an empty home before, and nobody else is harmed or left unserved after."""
+    lasting.start_over()
+    yield lasting
+    lasting.is_unharmed()
+    lasting.start_over()
+    lasting.cycle()
