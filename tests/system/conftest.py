@@ -13,15 +13,16 @@ def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
     try:
         begun.start_daemon()
         yield begun
+        begun.start_over()
+        begun.cycle()
+        begun.is_unharmed()
     finally:
         begun.end()
 
 
 @pytest.fixture
 def siege(lasting: Siege) -> Iterator[Siege]:
-    """ann has an empty home before, and nobody else is harmed or left unserved after."""
-    lasting.start_over()
+    """ann has an empty home before, and nobody else is harmed after; the next one's cycles show that bob is served."""
+    lasting.begin()
     yield lasting
     lasting.is_unharmed()
-    lasting.start_over()
-    lasting.cycle()

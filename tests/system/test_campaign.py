@@ -6,7 +6,7 @@ alive, bob served, and every victim as it was, to the number of links of each fi
 
 import os
 import shutil
-import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -94,8 +94,8 @@ def test_a_link_inside_of_a_cache_is_not_followed_and_the_rest_goes(siege: Siege
 
 
 RACES = [
-    PIP, ".conda", f"{PIP}/http-v2/{KEY[0]}", f"{PIP}/{SHARD}", f"{PIP}/{WHEEL}",
-    f"{CONDA}/{PACKAGE}", f"{CONDA}/{PACKAGE}/lib", f"{CONDA}/{TRASH}",
+    PIP, ".conda", f"{PIP}/http-v2/{KEY[0]}", f"{PIP}/{SHARD}", f"{CONDA}/{PACKAGE}", f"{CONDA}/{PACKAGE}/lib",
+    f"{CONDA}/{TRASH}",
 ]  # fmt: skip
 
 
@@ -105,6 +105,34 @@ def test_a_folder_that_is_swapped_with_a_link_while_purges_run_leads_nowhere(sie
         fill(siege, 30)
         put_link(siege, "aside", f"{victim}/{counterpart(place)}")
         with siege.at_it("ann", lambda: exchange(place, "aside")):
+            siege.cycle()
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "tree"),
+    [(f"{CONDA}/{TRASH}", "{}", f"pkgs/{PACKAGE}"), (f"{CONDA}/{TRASH}/x", "{}", f"pkgs/{PACKAGE}"),
+     (f"{PIP}/wheels/aa/bb/cc", "{:050}", f"pip/{WHEEL}")],
+    ids=["trash", "in trash", "wheels"],
+)  # fmt: skip
+def test_many_trees_that_are_swapped_with_links_while_they_are_removed_lead_nowhere(
+    siege: Siege, folder: str, name: str, tree: str
+) -> None:
+    """What goes as a whole, and stays where it is meanwhile: nothing but the way folders are opened protects here."""
+    names = [name.format(number) for number in range(100)]
+    for victim in OPEN:
+        home = fill(siege)
+        (home / "links").mkdir()
+        for each in names:
+            shutil.copytree(siege.at(victim) / tree, home / folder / each)
+            (home / "links" / each).symlink_to(f"{victim}/{tree}")
+        siege.give(home, "ann")
+
+        def swap() -> None:
+            for each in names:
+                with suppress(OSError):
+                    exchange(f"{folder}/{each}", f"links/{each}")
+
+        with siege.at_it("ann", swap):
             siege.cycle()
 
 
