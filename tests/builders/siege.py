@@ -102,9 +102,8 @@ def _mark(path: Path) -> tuple[object, ...]:
         content = os.readlink(path)
     elif path.is_file():
         content = hashlib.sha256(path.read_bytes()).hexdigest()
-    return (
-        status.st_ino, oct(status.st_mode), status.st_uid, status.st_gid, status.st_nlink, status.st_mtime_ns, content,
-    )  # fmt: skip
+    whose = (status.st_uid, status.st_gid)
+    return status.st_ino, oct(status.st_mode), whose, status.st_nlink, status.st_mtime_ns, content
 
 
 class Siege(Machine):
@@ -122,13 +121,11 @@ class Siege(Machine):
         self._make_bob()
         self.before = self.victims()
         self.log = folder / "log"
-        self._keeper = self._process = None
+        self._process: subprocess.Popen[bytes] | None = None
         keeper = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child",
                   "--mount-proc", "--propagation", "private", "sh", "-c", _ENTER, "sh", str(folder)]  # fmt: skip
-        self._keeper = subprocess.Popen(
-            keeper, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT
-        )
-        wait_until(lambda: (folder / "ready").exists(), "the namespace")
+        self._keeper = subprocess.Popen(keeper, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
+        wait_until((folder / "ready").exists, "the namespace")
         (self._first,) = children_of(self._keeper.pid)
         self._namespaces = [os.open(f"/proc/{self._first}/ns/{name}", os.O_RDONLY) for name in ("pid", "mnt")]
 
@@ -216,8 +213,11 @@ class Siege(Machine):
 
     def arguments(self, *words: str) -> list[str]:
         """The command line that runs ``cachewarden`` in the namespace."""
-        options = ["--system", "--config", "/srv/cachewarden.yaml", "--state-dir", "/srv/state"]
-        return self.entering(COMMAND, *options, *words)
+        return self.entering(*self.own(*words))
+
+    def own(self, *words: str) -> list[str]:
+        """The command line of ``cachewarden`` within the namespace."""
+        return [COMMAND, "--system", "--config", "/srv/cachewarden.yaml", "--state-dir", "/srv/state", *words]
 
     def entering(self, *words: str) -> list[str]:
         """The command line that runs any program in the namespace, as root."""

@@ -22,7 +22,7 @@ def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
 
 @pytest.fixture
 def siege(lasting: Siege) -> Iterator[Siege]:
-    """ann has an empty home before, and nobody else is harmed after; the next one's cycles show that bob is served."""
+    """ann has an empty home before; nobody else is harmed after. That bob is served all cycles show, the next too."""
     lasting.begin()
     yield lasting
     lasting.is_unharmed()

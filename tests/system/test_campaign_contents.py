@@ -3,25 +3,15 @@
 As in part one: after each attack the same daemon is alive, bob is served, and every victim is as it was.
 """
 
-import fcntl
-import json
 import os
-import pty
-import re
-import select
-import shutil
-import signal
-import struct
-import subprocess
-import termios
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from builders.siege import ENVIRONMENT, KEY, SHARD, WHEEL, WITH_WATCHERS, Siege, fill_conda, fill_pip, strange_lines
+from builders.siege import KEY, SHARD, WHEEL, Siege, fill_conda, fill_pip
 
 pytestmark = [
     pytest.mark.root,
@@ -142,7 +132,9 @@ def gzip_bomb() -> bytes:
 
 
 CONTENTS: dict[str, Callable[[Path], object]] = {
-    "a wheel's origin that is no address": lambda home: put(home / PIP / WHEEL / "origin.json", b'{"url": "http://["}'),
+    "a wheel's origin that is no address": lambda home: put(
+        home / PIP / WHEEL / "origin.json", b'{"url": "http://["}'
+    ),
     "a deep origin": lambda home: put(home / PIP / WHEEL / "origin.json", b"[" * 60_000),
     "a page of links to nowhere": lambda home: response(home / PIP, "text/html", b'<a href="http://[/six-1.0.zip">'),
     "a page in JSON with such": lambda home: response(
@@ -150,7 +142,9 @@ CONTENTS: dict[str, Callable[[Path], object]] = {
     ),
     "a deep page": lambda home: response(home / PIP, "text/html", b'{"files": ' + b"[" * 9_000_000),
     "a page that unpacks to 200 MB": lambda home: response(home / PIP, "text/html", gzip_bomb(), "gzip"),
-    "a head without end": lambda home: put(home / PIP / SHARD / KEY, b"cc=4,\x81\xa8response" + b"\xdf\xff\xff\xff\xff" * 5),
+    "a head without end": lambda home: put(
+        home / PIP / SHARD / KEY, b"cc=4,\x81\xa8response" + b"\xdf\xff\xff\xff\xff" * 5
+    ),
     "a deep record": lambda home: put(home / CONDA / RECORD, b"[" * 900_000),
     "a record of a million digits": lambda home: put(home / CONDA / RECORD, b'{"name": ' + b"9" * 1_000_000 + b"}"),
     "a record that is none": lambda home: put(home / CONDA / RECORD, b'{"name": {"a": 1}, "version": [1]}'),
@@ -182,9 +176,7 @@ def chain(home: Path, target: str, length: int = 1500) -> str:
 
 
 @pytest.mark.parametrize("ecosystem", ["pip", "conda"])
-def test_a_thousand_links_in_a_row_lead_nowhere_and_cost_nobody_anything(
-    siege: Siege, ecosystem: str
-) -> None:
+def test_a_thousand_links_in_a_row_lead_nowhere_and_cost_nobody_anything(siege: Siege, ecosystem: str) -> None:
     home = fill(siege)
     way = chain(home, "/home/bob/open")
     environment = home / ".conda" / "envs" / "linked"
