@@ -78,7 +78,7 @@ def test_a_link_for_a_cache_or_above_it_is_refused_with_the_reason(siege: Siege,
     log = siege.cycle()
     owner = "bob" if victim in BOBS else "root"
     path, source = (PIP, "default") if "cache" in place else (CONDA, "default of conda")
-    assert f"warning: /home/ann/{path}: refused as a cache ({source}): it belongs to {owner}, not to ann" in log
+    assert f"/home/ann/{path}: refused as a cache ({source}): it belongs to {owner}, not to ann" in log
 
 
 @pytest.mark.parametrize("place", INSIDE)

@@ -6,6 +6,7 @@ that folder may go.
 
 import json
 import re
+
 from cachewarden.ecosystems.pip_names import Named, named_by_file, named_by_url
 from cachewarden.ecosystems.pip_shards import Draft, Shard, ShardTree
 from cachewarden.ecosystems.trees import Tally, is_file, is_folder, reason, survey, weigh_strangers

@@ -114,6 +114,8 @@ class LaunchedWorkers:
         self._voucher = Voucher(RealFiles())
         self._number = 0
         self._ended: dict[int, int] = {}
+        self._spent: dict[int, float] = {}
+        """Seconds that the purges of each owner took in this cycle."""
 
     @property
     def launcher(self) -> socket.socket:
@@ -121,7 +123,8 @@ class LaunchedWorkers:
         return self._launcher
 
     def owners(self) -> tuple[Owner, ...]:
-        """As the launcher finds them."""
+        """As the launcher finds them. Each cycle asks once, and its time begins here."""
+        self._spent.clear()
         self._request({"op": "owners"})
         found: list[Owner] = []
         deadline = time.monotonic() + _OWNERS_SECONDS
@@ -174,7 +177,22 @@ class LaunchedWorkers:
             job.close()
 
     def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
-        """By a worker of the cache's owner; asked to stop when ``hooks.may_go_on`` says no."""
+        """By a worker of the cache's owner; asked to stop when ``hooks.may_go_on`` says no.
+
+        All purges of an owner together get the time of one: there may be a thousand caches, and a worker of each
+        that hangs, or that its owner stops.
+        """
+        uid, limit = action.cache.owner.uid, self._limits["purge"].seconds
+        if limit is not None and self._spent.get(uid, 0.0) >= limit:
+            why = f"the purges of {action.cache.owner.name} have had their time in this cycle"
+            return worker.failed_purge(action, why, ()), None
+        began = time.monotonic()
+        try:
+            return self._purge(action, hooks)
+        finally:
+            self._spent[uid] = self._spent.get(uid, 0.0) + time.monotonic() - began
+
+    def _purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
         gone: list[RemovedEntry] = []
         try:
             job = self.start(action.cache.owner, "purge")
