@@ -1,9 +1,10 @@
-"""One siege for each module of attacks: its daemon lives through all of them."""
+"""What the attacks have in common: one siege for each module, whose daemon lives through all; and two homes."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from builders.launched import Homes, two_homes
 from builders.siege import Siege
 
 
@@ -26,3 +27,10 @@ def siege(lasting: Siege) -> Iterator[Siege]:
     lasting.begin()
     yield lasting
     lasting.is_unharmed()
+
+
+@pytest.fixture
+def homes() -> Iterator[Homes]:
+    """ann's is empty; bob's caches are full."""
+    with two_homes() as both:
+        yield both
