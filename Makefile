@@ -2,19 +2,21 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup run test test-unit test-system bench lint format generate deb demo clean
+.PHONY: help setup run test test-unit test-system bench lint format generate deb install uninstall demo clean
 
 help:
 	@echo "make run          one cycle by the shipped policies on this machine's real caches"
 	@echo "make test         unit and integration tests"
 	@echo "make setup        only set up: Debian packages, .venv with .venv/bin/cachewarden"
 	@echo "make test-unit    the fast ones alone"
-	@echo "make test-system  loop disks, other users, a booted systemd (root)"
+	@echo "make test-system  loop disks, other users, the package on booted Debians (root)"
 	@echo "make bench        side by side with what a user would run instead"
 	@echo "make lint         ruff, mypy, import-linter"
-	@echo "make generate     the schema and the policy reference, from the table of keys"
+	@echo "make generate     schema, policy reference, manual pages and completions, from keys and parsers"
 	@echo "make demo         a throw-away home with real caches, and a purge of it"
-	@echo "make deb          the Debian package: not built yet"
+	@echo "make deb          the Debian package, checked: build/deb/cachewarden_VERSION_all.deb"
+	@echo "make install      without a package: a venv in /opt/cachewarden, and the service (root; honours DESTDIR)"
+	@echo "make uninstall    takes that back; with PURGE=1 configuration, state and user too"
 
 setup:
 	@PYTHON=$(PYTHON) .ci/setup run
@@ -36,6 +38,8 @@ test-unit: dev
 test-system:
 	@[ "$$(id -u)" = 0 ] || { echo "test-system needs root: sudo make test-system" >&2; exit 2; }
 	@PYTHON=$(PYTHON) .ci/setup system
+	@PYTHON=$(PYTHON) .ci/setup deb
+	@.ci/deb
 	$(BIN)/python -m pytest tests/system
 
 bench: dev
@@ -52,14 +56,21 @@ format: dev
 	$(BIN)/ruff format .
 
 generate: dev
-	$(BIN)/python tests/project/regenerate.py
+	PYTHONPATH=tests $(BIN)/python -m project.regenerate
 
 demo: dev
 	@$(BIN)/python tests/demo.py
 
 deb:
-	@echo "the Debian package is not built yet; see CHANGELOG.md" >&2
-	@exit 1
+	@PYTHON=$(PYTHON) .ci/setup deb
+	@.ci/deb
+
+install:
+	@[ -n "$(DESTDIR)" ] || PYTHON=$(PYTHON) .ci/setup install
+	@PYTHON=$(PYTHON) DESTDIR="$(DESTDIR)" .ci/install install
+
+uninstall:
+	@DESTDIR="$(DESTDIR)" PURGE=$(PURGE) .ci/install uninstall
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -57,6 +57,14 @@ class FakeFiles:
     def names(self, path: str) -> list[str]:
         return sorted(self._children(path))
 
+    def listing(self, path: str) -> list[str]:
+        content = self.contents.get(path)
+        if isinstance(content, OSError):
+            raise content
+        if self.stat(path) is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return self.names(path)
+
     def stat(self, path: str) -> os.stat_result | None:
         content = self.contents.get(path)
         if content is not None:
@@ -124,6 +132,12 @@ class FakeStore:
 
     def save_memories(self, memories: Mapping[str, Memory]) -> None:
         self._memories.update(memories)
+
+    def forget_caches(self, known: Iterable[str], before: Instant) -> None:
+        kept = set(known)
+        for cache in [each for each in self._sightings if each not in kept]:
+            if all(max(one.first_seen, one.last_used) < before for one in self._sightings[cache].values()):
+                del self._sightings[cache]
 
     def save_sightings(self, cache: str, seen: Mapping[str, Sighting], gone: Iterable[str]) -> None:
         known = self._sightings.setdefault(cache, {})

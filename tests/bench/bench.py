@@ -19,6 +19,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from builders.pip_caches import pip_env, pip_python
 from builders.synthetic import conda_packages, pip_responses
+from cachewarden.service.wire import Channel
+from cachewarden.service.worker import LIMITS, preload
+from cachewarden.service.workers import LaunchedWorkers
+from cachewarden.system.launcher import Rules, fork_launcher
+from cachewarden.system.users import current_owner
 
 COMMAND = str(Path(sys.executable).with_name("cachewarden"))
 
@@ -58,6 +63,24 @@ class Bench:
         return time.perf_counter() - began
 
 
+STARTS = 20
+
+
+def start_workers() -> None:
+    """From the request to the first word of a worker that has become its owner, again and again."""
+    owner = current_owner(None)
+    rules = Rules(
+        lambda: [owner], lambda _, stream, __: Channel(stream).send("here"), LIMITS, switch=os.geteuid() == 0
+    )
+    with fork_launcher(rules) as channel:
+        workers = LaunchedWorkers(channel)
+        for _ in range(STARTS):
+            job = workers.start(owner, "look")
+            if job.channel.receive() is None:
+                raise SystemExit("a worker did not start")
+            job.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=5000)
@@ -79,6 +102,9 @@ def main() -> None:
             conda_packages(pkgs, options.entries // 50, files=50)
 
         bench.row("--version : python -c pass", bench.ours("--version"), bench.theirs(sys.executable, "-c", "pass"))
+        preload()
+        interpreter = bench.theirs("sh", "-c", f"for i in $(seq {STARTS}); do {sys.executable} -c pass; done")
+        bench.row(f"start of a worker : python -c pass, {STARTS} times", start_workers, interpreter)
         fill_pip()
         count = f"{options.entries} pip entries"
         bench.row(f"status : du, {count}", bench.ours("status"), bench.theirs("du", "-s", str(cache)))

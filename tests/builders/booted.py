@@ -1,20 +1,22 @@
-"""A Debian with its own Python packages, booted with its own systemd, and cachewarden from this checkout in it.
+"""A Debian with its own Python packages, booted with its own systemd, for the package of this checkout.
 
 The root trees are made by debootstrap once and kept below ``.venv``; a test works on a copy. Debian 13's systemd
 wants a cgroup2 hierarchy of its own, which a private mount namespace gives it.
 """
 
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 ROOT = Path(__file__).resolve().parents[2]
+DEB_FOLDER = ROOT / "build" / "deb"
 TREES = ROOT / ".venv" / "test-trees"
 _PACKAGES = (
     "systemd,systemd-sysv,dbus,python3,python3-systemd,python3-watchdog,python3-apscheduler,python3-psutil,"
@@ -26,9 +28,10 @@ umount -R /sys/fs/cgroup 2>/dev/null
 mount -t cgroup2 none /sys/fs/cgroup || exit 1
 mkdir -p "/sys/fs/cgroup/$2"
 echo $$ > "/sys/fs/cgroup/$2/cgroup.procs"
-exec systemd-nspawn --quiet --directory "$1" --register=no --keep-unit --resolv-conf=off --boot
+tree=$1
+shift 2
+exec systemd-nspawn --quiet --directory "$tree" --register=no --keep-unit --resolv-conf=off "$@" --boot
 """
-_UNIT = "etc/systemd/system/cachewarden.service"
 
 
 def why_not() -> str | None:
@@ -49,9 +52,27 @@ def _mirror() -> str | None:
     return found.group(1) if found else None
 
 
+def deb() -> Path:
+    """The package, as ``make deb`` left it; ``make test-system`` has it made before."""
+    found = sorted(DEB_FOLDER.glob("cachewarden_*_all.deb"))
+    assert len(found) == 1, f"{DEB_FOLDER} holds {len(found)} packages instead of one: run `make deb`"
+    return found[0]
+
+
+def older(package: Path, folder: Path) -> Path:
+    """The same package as one of an earlier version, which an upgrade then replaces."""
+    content, older_one = folder / "content", folder / "cachewarden_0.0.1_all.deb"
+    subprocess.run(["dpkg-deb", "--raw-extract", str(package), str(content)], check=True)
+    control = content / "DEBIAN" / "control"
+    control.write_text(re.sub(r"(?m)^Version: .*$", "Version: 0.0.1", control.read_text()))
+    command = ["dpkg-deb", "--root-owner-group", "--build", str(content), str(older_one)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return older_one
+
+
 def tree(suite: str) -> Path:
     """The root tree of a release, made when it is missing; half a tree is made anew."""
-    done = TREES / suite
+    done = TREES / f"{suite}-{hashlib.sha256(_PACKAGES.encode()).hexdigest()[:8]}"
     if not done.exists():
         TREES.mkdir(parents=True, exist_ok=True)
         begun = TREES / f"{suite}.begun"
@@ -65,25 +86,22 @@ def tree(suite: str) -> Path:
 class Booted:
     """A booted release in a copy of its tree; ended and removed at the end of ``with``."""
 
-    def __init__(self, suite: str, folder: Path) -> None:
+    def __init__(self, suite: str, folder: Path, binds: Mapping[Path, str] | None = None) -> None:
+        """``binds``: what of outside is seen where inside, disks for example."""
+        self.suite = suite
         self.root = folder / suite
+        self._binds = binds or {}
         subprocess.run(["cp", "-a", "--reflink=auto", str(tree(suite)), str(self.root)], check=True)
-        self._install()
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0
 
-    def _install(self) -> None:
-        shutil.copytree(ROOT / "daemon", self.root / "opt/cachewarden", ignore=shutil.ignore_patterns("__pycache__"))
-        command = self.root / "usr/bin/cachewarden"
-        command.write_text(
-            "#!/usr/bin/python3 -I\nimport sys\nsys.path.insert(0, '/opt/cachewarden')\n"
-            "from cachewarden.cli.main import entry_point\nsys.exit(entry_point())\n"
-        )
-        command.chmod(0o755)
-        shutil.copy(ROOT / "units/system/cachewarden.service", self.root / _UNIT)
-        catalog = self.root / "usr/lib/systemd/catalog"
-        catalog.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / "units/cachewarden.catalog", catalog)
+    def install(self, package: Path) -> None:
+        """As an administrator does, with apt."""
+        shutil.copy(package, self.root / "root")
+        self.run(
+            "env", "DEBIAN_FRONTEND=noninteractive",
+            "apt-get", "install", "--yes", "--no-install-recommends", f"/root/{package.name}",
+        )  # fmt: skip
 
     def configure(self, text: str) -> None:
         """Writes the configuration of the service."""
@@ -103,8 +121,11 @@ class Booted:
 
     def __enter__(self) -> Self:
         command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _BOOT, "sh", str(self.root)]
+        binds = [f"--bind={outside}:{inside}" for outside, inside in self._binds.items()]
         self._process = subprocess.Popen(
-            [*command, f"cachewarden-{os.getpid()}"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            [*command, f"cachewarden-{os.getpid()}-{self.suite}", *binds],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
         )
         self.wait(self._is_up, 90)
         return self
@@ -139,14 +160,35 @@ class Booted:
             assert time.monotonic() < deadline, journal
             time.sleep(0.2)
 
+    def command(self, *words: str) -> list[str]:
+        """The command line that runs a command in the booted system."""
+        return ["nsenter", "--target", str(self._pid), "--all", *words]
+
     def run(self, *words: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Runs a command in the booted system."""
-        command = ["nsenter", "--target", str(self._pid), "--all", *words]
-        return subprocess.run(command, check=check, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(self.command(*words), check=False, capture_output=True, text=True, timeout=120)
+        assert not check or done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done
 
     def journal(self, *options: str) -> str:
         """What the service said."""
         return self.run("journalctl", "--unit=cachewarden", "--no-pager", *options, check=False).stdout
+
+    def as_user(self, name: str, *words: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        """Runs a command as a user with a manager of its own."""
+        uid = self.run("id", "--user", name).stdout.strip()
+        environ = [f"HOME=/home/{name}", f"XDG_RUNTIME_DIR=/run/user/{uid}", "PATH=/usr/bin:/bin"]
+        return self.run(
+            "setpriv",
+            f"--reuid={name}",
+            f"--regid={name}",
+            "--init-groups",
+            "env",
+            "-i",
+            *environ,
+            *words,
+            check=check,
+        )
 
     def property(self, name: str) -> str:
         """A property of the service, as systemctl shows it."""

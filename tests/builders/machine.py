@@ -59,8 +59,12 @@ class Machine:
         """The command line that runs ``cachewarden`` in the namespace."""
         # By a way that the service's user can go too: what lies above a test's folder is root's alone.
         options = ["--system", "--config", "/srv/cachewarden.yaml", "--state-dir", "/srv/state"]
-        return ["unshare", "--mount", "--propagation", "private", "sh", "-c", _ENTER, "sh", str(self.folder),
-                COMMAND, *options, *words]  # fmt: skip
+        return self.inside(COMMAND, *options, *words)
+
+    def inside(self, *words: str) -> list[str]:
+        """The command line that runs any command in the namespace."""
+        enter = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _ENTER, "sh", str(self.folder)]
+        return [*enter, *words]
 
     def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Runs one command to its end."""

@@ -82,6 +82,21 @@ def test_memories_and_sightings_are_replaced_and_forgotten(tmp_path: Path) -> No
     assert again.sightings("/c") == {"p": Sighting(Instant(1), Instant(9))}
 
 
+def test_caches_that_are_gone_for_long_are_forgotten_and_no_others(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path), writable=True)
+    for cache, used in (("known", 1), ("gone", 1), ("unplugged", 50), ("\udcff", 1)):
+        store.save_sightings(
+            cache, {"p": Sighting(Instant(1), Instant(used)), "q": Sighting(Instant(1), Instant(1))}, ()
+        )
+    store.forget_caches(["known", "\udcff"], Instant(40))
+    assert [bool(store.sightings(each)) for each in ("known", "gone", "unplugged", "\udcff")] == [
+        True,
+        False,
+        True,
+        True,
+    ]
+
+
 def test_reading_a_state_that_is_not_there_makes_nothing(tmp_path: Path) -> None:
     store = SqliteStore(str(tmp_path / "none"), writable=False)
     assert (store.cycles(5), store.trouble, os.path.exists(tmp_path / "none")) == ([], None, False)

@@ -79,7 +79,9 @@ def test_systemd_has_nothing_to_say_about_a_unit(unit: Path, tmp_path: Path) -> 
     text = unit.read_text().replace("/usr/bin/cachewarden", "/bin/true").replace("env cachewarden", "env true")
     copy.write_text(text)
     scope = "--user" if "user" in unit.parts else "--system"
-    done = subprocess.run(["systemd-analyze", scope, "--man=no", "verify", str(copy)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        ["systemd-analyze", scope, "--man=no", "verify", str(copy)], capture_output=True, text=True, timeout=60
+    )
     ours = [line for line in (done.stdout + done.stderr).splitlines() if "cachewarden" in line]
     assert ours == []
 

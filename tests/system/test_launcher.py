@@ -195,7 +195,7 @@ def test_a_worker_that_does_not_come_to_an_end_is_cut_off() -> None:
 def lie(owner: Owner, stream: socket.socket) -> None:
     channel = Channel(stream)
     cache = ["pip", "/home/x/.cache/pip", [0, 0, "root", "/root"], "default"]
-    channel.send("cache", [cache, 1, 4096, []])
+    channel.send("cache", [cache, 1, 4096, [], False])
     entry = [
         "../../etc/passwd",
         "download",

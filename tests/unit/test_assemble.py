@@ -51,7 +51,8 @@ def test_a_hold_that_was_there_is_not_replaced() -> None:
 
 def test_a_cache_seen_by_two_is_counted_once_and_refusals_of_it_are_no_problem() -> None:
     refused = Problem(SHARED.cache.path, "refused as a cache: it belongs to root, not to ann")
-    snapshot = assemble([Look((SHARED,)), Look((SHARED,), problems=(refused,))], (), Settings(), makers.NOW)
+    looks = [Look((SHARED,)), Look((SHARED,)), Look(problems=(refused,))]
+    snapshot = assemble(looks, (), Settings(), makers.NOW)
     assert (len(snapshot.caches), snapshot.problems) == (1, ())
 
 
@@ -85,3 +86,13 @@ def test_after_a_purge_what_went_is_gone_what_failed_is_held_and_the_disk_is_as_
     after = without(seen, makers.purges(tried), [outcome], {1: latest})
     assert [(entry.path, entry.hold) for entry in after.caches[0].entries] == [("b", "stuck"), ("c", None)]
     assert (after.caches[0].size, after.filesystems) == (2 * makers.MIB, (latest,))
+
+
+def test_a_problem_of_a_cache_is_told_by_its_own_owner_only() -> None:
+    """ann finds that the cache of /opt is not hers; for its owner it is a cache, with a problem of its own."""
+    foreign = Problem(SHARED.cache.path, "it belongs to root, not to ann")
+    own = Problem(SHARED.cache.path, "2 packages are kept")
+    snapshot = assemble(
+        [Look((OWN,), problems=(foreign,)), Look((SHARED,), problems=(own,))], (), Settings(), makers.NOW
+    )
+    assert snapshot.problems == (own,)

@@ -1,5 +1,7 @@
 """When a policy starts, when it stops, and what is said when it cannot get there."""
 
+from dataclasses import replace
+
 import pytest
 
 from cachewarden.model.caches import Entry, Kind
@@ -368,3 +370,11 @@ def test_by_hand_it_stops_when_that_much_is_freed() -> None:
     assert len(gone(decided)) == 3
     assert standing(decided) == "triggered: 25 MiB to be freed"
     assert plan(snapshot(cache(*TEN)), policy("by-hand", to_free=125 * MIB)).shortfall == 25 * MIB
+
+
+def test_a_cache_that_is_mounted_read_only_stays_and_others_of_the_disk_go() -> None:
+    """As in a sandbox: one disk, mounted writable in one place and read-only in another."""
+    shut = replace(cache(entry("a"), path="/data/pip"), read_only=True)
+    decided = plan(snapshot(shut, cache(entry("b")), free=0), TEN_TO_FIFTEEN)
+    assert [action.cache.path for action in decided.actions] == ["/home/ann/.cache/pip"]
+    assert [(skip.path, skip.reason) for skip in decided.skips] == [("/data/pip/a", "it is mounted read-only")]

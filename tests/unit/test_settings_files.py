@@ -72,7 +72,8 @@ def test_a_main_file_that_cannot_be_read_is_a_problem_and_not_the_default() -> N
     denied = PermissionError(errno.EACCES, os.strerror(errno.EACCES), MAIN)
     with pytest.raises(ConfigError) as caught:
         load(FakeFiles({MAIN: denied}), config=None, folder=FOLDER)
-    assert caught.value.problems == (f"{MAIN}:1:1: expected a configuration file, got permission denied",)
+    why = "got permission denied (the system service reads it as the user cachewarden)"
+    assert caught.value.problems == (f"{MAIN}:1:1: expected a configuration file, {why}",)
 
 
 def test_two_policies_of_one_name_are_refused_also_over_drop_ins() -> None:
@@ -103,3 +104,14 @@ def test_one_file_is_checked_on_its_own() -> None:
     assert check_file(files, drop_in) == ()
     assert check_file(files, MAIN) == (f"{MAIN}:1:1: version: expected 1, got nothing",)
     assert check_file(files, "/none") == ("/none:1:1: expected a configuration file, got no such file or directory",)
+
+
+def test_what_the_service_may_not_read_is_a_problem_and_not_passed_over() -> None:
+    denied = PermissionError(13, "Permission denied")
+    why = "got permission denied (the system service reads it as the user cachewarden)"
+    with pytest.raises(ConfigError) as caught:
+        load(FakeFiles({MAIN: denied, DROP_INS: denied}), config=None, folder=FOLDER)
+    assert caught.value.problems == (
+        f"{MAIN}:1:1: expected a configuration file, {why}",
+        f"{DROP_INS}:1:1: expected a folder of configuration files, {why}",
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from cachewarden.model.plans import CycleRecord
+from cachewarden.model.units import Instant
 from cachewarden.system.store import Memory, PastCycle, PastRemoval, Sighting, Store
 
 
@@ -40,3 +41,7 @@ class Forgetful:
     def save_sightings(self, cache: str, seen: Mapping[str, Sighting], gone: Iterable[str]) -> None:
         """As the store."""
         self._store.save_sightings(cache, seen, gone)
+
+    def forget_caches(self, known: Iterable[str], before: Instant) -> None:
+        """As the store."""
+        self._store.forget_caches(known, before)

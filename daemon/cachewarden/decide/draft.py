@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from cachewarden.decide.choice import Candidate
 from cachewarden.decide.goals import Goal
 from cachewarden.decide.ledger import Ledger, by_device
-from cachewarden.model.caches import Cache, Entry, MeasuredCache, Snapshot
+from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Snapshot
 from cachewarden.model.plans import Action, Plan, Shortfall, Skip, Standing
 from cachewarden.model.policies import Keep
 from cachewarden.model.units import Bytes, Inodes
@@ -22,7 +22,7 @@ class Draft:
     snapshot: Snapshot
     keep: Keep
     ledger: Ledger
-    read_only: Mapping[int, str]
+    read_only: Mapping[int, Filesystem]
     actions: list[Action] = field(default_factory=list)
     skips: dict[str, str] = field(default_factory=dict)
     pursued: list[Goal] = field(default_factory=list)
@@ -31,13 +31,14 @@ class Draft:
     @classmethod
     def of(cls, snapshot: Snapshot, keep: Keep) -> "Draft":
         """An empty plan for a snapshot."""
-        filesystems = by_device(snapshot).items()
-        read_only = {
-            device: f"{each.mount}, the filesystem it is on, is mounted read-only"
-            for device, each in filesystems
-            if each.read_only
-        }
+        read_only = {device: each for device, each in by_device(snapshot).items() if each.read_only}
         return cls(snapshot, keep, Ledger(snapshot), read_only)
+
+    def unfit(self, cache: MeasuredCache) -> str | None:
+        """Why nothing can be removed from a cache, whatever is in it."""
+        if filesystem := self.read_only.get(cache.device):
+            return f"{filesystem.mount}, the filesystem it is on, is mounted read-only"
+        return "it is mounted read-only" if cache.read_only else None
 
     def skip(self, path: str, reason: str) -> None:
         """Notes that something stays; the first reason is the one that is told."""

@@ -45,7 +45,7 @@ def _leftovers(draft: Draft) -> None:
         (cache, entry)
         for cache in by_name(draft.snapshot.caches)
         for entry in sorted(cache.entries, key=lambda entry: entry.path)
-        if entry.leftover and entry.hold is None and cache.device not in draft.read_only
+        if entry.leftover and entry.hold is None and draft.unfit(cache) is None
     ]
     if found and draft.is_fruitless(LEFTOVERS, found):
         draft.skip(LEFTOVERS, FRUITLESS)

@@ -70,7 +70,7 @@ def eligible(draft: Draft, goal: Goal, stuck: _Stuck = frozenset()) -> tuple[lis
     stays: dict[str, str] = {}
     policy, now = goal.policy, draft.snapshot.taken_at
     for cache in goal.caches:
-        unfit, gone = draft.read_only.get(cache.device), draft.ledger.gone_of(cache)
+        unfit, gone = draft.unfit(cache), draft.ledger.gone_of(cache)
         for entry in cache.entries:
             if entry.path in gone or not concerns(policy, entry):
                 continue

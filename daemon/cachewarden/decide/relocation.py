@@ -34,7 +34,7 @@ def relocate(draft: Draft, goal: Goal, reason: str) -> bool:
         if goal.content(draft.ledger):
             break
         to = destination(goal.policy, cache.cache)
-        if misfit := draft.read_only.get(cache.device) or _misfit(draft, goal.policy, cache, to):
+        if misfit := draft.unfit(cache) or _misfit(draft, goal.policy, cache, to):
             draft.skip(cache.cache.path, misfit)
             continue
         frees = Bytes(draft.ledger.move(cache))

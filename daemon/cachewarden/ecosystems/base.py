@@ -1,6 +1,6 @@
 """What an ecosystem must be able to tell. ``registry`` lists those there are."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,6 +29,15 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class StrangeKey:
+    """A key of a tool's configuration that the tool does not know, and the ``nearest`` that it does."""
+
+    place: str
+    key: str
+    nearest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Located:
     """Where an ecosystem keeps things for this owner.
 
@@ -40,6 +49,15 @@ class Located:
     problems: tuple[Problem, ...] = ()
     environments: tuple[str, ...] = ()
     softlinks: tuple[str, ...] = ()
+    strange: tuple[StrangeKey, ...] = ()
+
+
+def strange_key(place: str, key: str, known: Collection[str]) -> StrangeKey:
+    """With the nearest of the ``known`` keys, if there is one near enough to be meant."""
+    import difflib
+
+    near = difflib.get_close_matches(key[:80], known, 1, 0.75)
+    return StrangeKey(place, key[:80], near[0] if near else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from cachewarden.ecosystems.base import Candidate, Located, Surroundings
+from cachewarden.ecosystems.base import Candidate, Located, Surroundings, strange_key
+from cachewarden.ecosystems.conda_keys import KEYS
 from cachewarden.ecosystems.condarc import (
     CONDA_NAMES,
     MAMBA_NAMES,
@@ -117,6 +118,9 @@ def locate(surroundings: Surroundings) -> Located:
         environments=environments,
         softlinks=tuple(dict.fromkeys(_softlinks(sources))),
         problems=tuple(search.reader.problems),
+        strange=tuple(
+            strange_key(source.path, key, KEYS) for source in search.reader.known.values() for key in source.strange
+        ),
     )
 
 

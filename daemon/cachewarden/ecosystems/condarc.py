@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cachewarden.ecosystems.base import Surroundings
+from cachewarden.ecosystems.conda_keys import KEYS, MAMBA_KEYS
 from cachewarden.ecosystems.paths import home_of, plain_path
 from cachewarden.model.caches import Problem
 
@@ -24,6 +25,7 @@ LIMIT = 256 * 1024
 """Bytes of all condarcs of one look: composing this much hostile YAML takes 4 s and 80 MiB on a fast machine."""
 
 MOST_PROBLEMS = 200
+_MOST_STRANGE = 20
 
 CONDA_NAMES = frozenset((".condarc", "condarc"))
 MAMBA_NAMES = CONDA_NAMES | {".mambarc", "mambarc"}
@@ -78,12 +80,16 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class Condarc:
-    """One source: ``pkgs_dirs``, ``envs_dirs``; ``always_softlink``, ``allow_softlinks``, ``always_copy``."""
+    """One source: ``pkgs_dirs``, ``envs_dirs``; ``always_softlink``, ``allow_softlinks``, ``always_copy``.
+
+    ``strange``: keys that neither conda nor mamba knows.
+    """
 
     path: str
     lists: Mapping[str, ListSetting] = field(default_factory=dict)
     switches: Mapping[str, Switch] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    strange: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -252,6 +258,7 @@ class _Reading:
     lists: dict[str, ListSetting] = field(default_factory=dict)
     switches: dict[str, Switch] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    strange: list[str] = field(default_factory=list)
 
     def run(self, root: "MappingNode") -> Condarc:
         seen: set[str] = set()
@@ -265,7 +272,10 @@ class _Reading:
                 self._list(name, key, value)
             elif name in _SWITCHES:
                 self._switch(name, value)
-        return Condarc(self.path, self.lists, self.switches, tuple(self.problems))
+            elif name and name not in KEYS and name not in MAMBA_KEYS:
+                self.strange.append(name)
+        strange = tuple(self.strange[:_MOST_STRANGE])
+        return Condarc(self.path, self.lists, self.switches, tuple(self.problems), strange)
 
     def _complain(self, reason: str) -> None:
         self.problems.append(Problem(self.path, reason))

@@ -9,9 +9,11 @@ import configparser
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from io import StringIO
+from itertools import islice
 
-from cachewarden.ecosystems.base import Candidate, Located, Surroundings
+from cachewarden.ecosystems.base import Candidate, Located, StrangeKey, Surroundings, strange_key
 from cachewarden.ecosystems.paths import home_of, plain_path
+from cachewarden.ecosystems.pip_keys import KEYS, SECTIONS
 from cachewarden.model.caches import Problem
 
 COMMANDS = ("install", "download", "wheel", "lock")
@@ -23,6 +25,7 @@ LIMIT = 1024 * 1024
 MOST_LINES = 5_000
 """configparser gathers the lines that it cannot read in quadratic time: 1 MiB of them took it minutes."""
 
+_MOST_STRANGE = 20
 _SITE_PREFIXES = ("/usr", "/usr/local")
 _ENVIRONMENT = ":env:"
 _BOOLEANS = frozenset(("y", "yes", "t", "true", "on", "1", "n", "no", "f", "false", "off", "0"))
@@ -60,6 +63,7 @@ class _Search:
     surroundings: Surroundings
     problems: dict[Problem, None] = field(default_factory=dict)
     read: dict[str, tuple[_Setting, ...]] = field(default_factory=dict)
+    strange: list[StrangeKey] = field(default_factory=list)
 
     def complain(self, place: str, reason: str) -> None:
         self.problems.setdefault(Problem(place, reason))
@@ -96,7 +100,8 @@ def locate(surroundings: Surroundings) -> Located:
     first: dict[str, Candidate] = {}
     for candidate in found:
         first.setdefault(candidate.path, candidate)
-    return Located(candidates=tuple(first.values()), problems=tuple(search.problems))
+    strange = tuple(dict.fromkeys(search.strange))
+    return Located(candidates=tuple(first.values()), problems=tuple(search.problems), strange=strange)
 
 
 def _stacks(search: _Search) -> Iterator[list[_Setting]]:
@@ -198,11 +203,21 @@ def _parse(search: _Search, path: str, text: str) -> Iterator[_Setting]:
         search.complain(path, f"pip stops at this file: {summary}")
         parser = _Parser(strict=False)
         _read_leniently(parser, text)
+    search.strange.extend(islice(_strange(path, parser), _MOST_STRANGE))
     for section in (name for name in parser.sections() if name in _SECTIONS):
         # items() adds what [DEFAULT] says to every section, as it does for pip.
         for key, value in parser.items(section):
             if key in _KEYS and isinstance(value, str):
                 yield _Setting(section, key, value, path, f"{path} [{section}]")
+
+
+def _strange(path: str, parser: configparser.RawConfigParser) -> Iterator[StrangeKey]:
+    """What pip ignores without a word: sections of no command, and keys of no option."""
+    for section in parser.sections():
+        if section not in SECTIONS and section != _ENVIRONMENT:
+            yield strange_key(path, f"[{section}]", [f"[{each}]" for each in SECTIONS])
+        else:
+            yield from (strange_key(path, key, KEYS) for key in parser.options(section) if key not in KEYS)
 
 
 def _read_leniently(parser: configparser.RawConfigParser, text: str) -> None:

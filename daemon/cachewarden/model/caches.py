@@ -107,19 +107,25 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredCache:
-    """A cache with all its entries; ``size`` is what ``du`` says of its root, each inode once."""
+    """A cache with all its entries; ``size`` is what ``du`` says of its root, each inode once.
+
+    ``read_only``: nothing can be written where it is mounted, though the filesystem may be writable elsewhere: the
+    sandbox of a service does that.
+    """
 
     cache: Cache
     device: int
     size: Bytes
     entries: tuple[Entry, ...]
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Filesystem:
     """A mounted filesystem. ``free`` is what an ordinary user can get, in bytes and inodes.
 
-    ``inodes_total`` is 0 where the filesystem makes inodes on demand (btrfs): no inode mark applies there.
+    ``read_only``: no cache on it can be written to. ``inodes_total`` is 0 where the filesystem makes inodes on demand
+    (btrfs): no inode mark applies there.
     """
 
     device: int

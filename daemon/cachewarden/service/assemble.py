@@ -36,17 +36,24 @@ def assemble(
             # By owner too: a worker that claims another's cache must not hide it.
             caches.setdefault((cache.cache.owner.uid, cache.cache.path), _kept_for_others(cache, others, blind=blind))
         for filesystem in seen.filesystems:
-            filesystems.setdefault(filesystem.device, filesystem)
-    theirs = [problem for seen in looks for problem in seen.problems]
-    told = [*problems, *theirs, *_unclaimed(settings, tuple(caches.values()), looks)]
+            if filesystem.device not in filesystems or filesystems[filesystem.device].read_only:
+                filesystems[filesystem.device] = filesystem
     places = {path for _, path in caches}
+    told = [*problems, *_unclaimed(settings, tuple(caches.values()), looks)]
+    told = [problem for problem in told if problem.path not in places]
+    told += [problem for seen in looks for problem in _own_problems(seen, places)]
     return Snapshot(
         taken_at=now,
         caches=tuple(caches.values()),
         filesystems=tuple(filesystems.values()),
-        # What one owner may not have is no problem where the right one has it.
-        problems=tuple(dict.fromkeys(problem for problem in told if problem.path not in places)),
+        problems=tuple(dict.fromkeys(told)),
     )
+
+
+def _own_problems(seen: Look, places: set[str]) -> list[Problem]:
+    """What one owner may not have is no problem where the right one has it."""
+    others = places - {cache.cache.path for cache in seen.caches}
+    return [problem for problem in seen.problems if problem.path not in others]
 
 
 def _kept_for_others(cache: MeasuredCache, distributions: set[str], *, blind: bool) -> MeasuredCache:

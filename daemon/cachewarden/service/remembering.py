@@ -10,6 +10,9 @@ from cachewarden.model.units import NANOSECONDS, Instant
 from cachewarden.settings import cron
 from cachewarden.system.store import Memory, Sighting, Store
 
+_DAY = 86_400 * NANOSECONDS
+FORGET_AFTER = 180 * _DAY
+"""Sightings of caches that are gone for so long are of no use: users come and go, and name many places."""
 FIRST_NOTE = 1 * NANOSECONDS
 SIGHTINGS_EVERY = 300 * NANOSECONDS
 """At most one write of sightings in this time: flash cards wear out (cargo keeps the same pace)."""
@@ -25,6 +28,7 @@ class Remembering:
         self._saved_at = Instant(0)
         self._failures: set[tuple[str, str, str]] = set()
         self._noted_at = Instant(0)
+        self._tidied_at = Instant(0)
         self._pause = FIRST_NOTE
 
     def recall(self, snapshot: Snapshot, settings: Settings) -> Snapshot:
@@ -93,6 +97,10 @@ class Remembering:
             gone = {(_place(each.cache), entry.path) for each in record.outcomes for entry in each.removed}
             for cache in snapshot.caches:
                 self._save_sightings(cache, record.started_at, gone)
+        if record.finished_at - self._tidied_at >= _DAY:
+            self._tidied_at = record.finished_at
+            present = [_place(cache.cache) for cache in snapshot.caches]
+            self._store.forget_caches(present, Instant(record.finished_at - FORGET_AFTER))
 
     def _is_news(self, record: CycleRecord) -> bool:
         """Something went, something new failed, or a person asked for it: the same failure again is no history."""

@@ -14,11 +14,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from cachewarden import act
+from cachewarden import examine as examination
 from cachewarden.discover import discover
 from cachewarden.ecosystems.base import Context, Surroundings
 from cachewarden.measure import filesystem_of, measure_cache, references
 from cachewarden.model.caches import Entry, Filesystem, Look, MeasuredCache, Owner, Problem
 from cachewarden.model.errors import RefusedError, WorkerError
+from cachewarden.model.findings import Finding
 from cachewarden.model.plans import Chosen, Failure, Outcome, Purge, RemovedEntry
 from cachewarden.model.policies import ExtraCache
 from cachewarden.model.units import Bytes
@@ -26,15 +28,20 @@ from cachewarden.service.sampling import Mark
 from cachewarden.service.wire import Channel, decoder, encoder
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.files import RealFiles
+from cachewarden.system.machine import most_watches
 from cachewarden.system.processes import RealProcesses
 from cachewarden.system.runas import Limits
 
 _NEEDED_LATER = (
-    "configparser", "copy", "ctypes", "fnmatch", "glob", "grp", "hashlib", "html", "json.decoder", "json.encoder",
-    "pwd", "shlex", "stringprep", "tempfile", "traceback", "zlib",
+    "configparser", "copy", "ctypes", "difflib", "fnmatch", "glob", "grp", "hashlib", "html", "json.decoder",
+    "json.encoder", "pwd", "shlex", "stringprep", "tempfile", "traceback", "zlib",
     "encodings.ascii", "encodings.idna", "encodings.latin_1", "encodings.unicode_escape", "encodings.utf_8",
     "watchdog.observers", "yaml", "cachewarden.service.watcher",
 )  # fmt: skip
+READ_ONLY = (
+    "it is mounted read-only here, so nothing can be removed from it; where the sandbox of the service does that,"
+    " `cachewarden doctor` says how to let it"
+)
 CHUNK = 500
 """Entries per message: a few hundred kilobytes."""
 _ENVIRONMENT_FILE = "/etc/environment"
@@ -44,7 +51,12 @@ _LONGEST_TEXT = 4000
 _MOST_PROBLEMS = 5000
 
 
-LIMITS = {"look": Limits(300.0), "purge": Limits(1800.0), "watch": Limits(None, threads=True)}
+LIMITS = {
+    "look": Limits(300.0),
+    "purge": Limits(1800.0),
+    "examine": Limits(300.0),
+    "watch": Limits(None, threads=True),
+}
 """The kinds of work there are, and what each may take."""
 
 
@@ -95,8 +107,12 @@ def look(whom: Whom) -> Look:
         except OSError as error:
             problems.append(Problem(each.cache.path, f"its filesystem cannot be asked: {error.strerror}"))
             continue
-        filesystems[filesystem.device] = filesystem
-        caches.append(measured.cache)
+        # Mounts of one disk differ, in a sandbox above all: it counts as writable where any cache on it is.
+        if filesystem.device not in filesystems or not filesystem.read_only:
+            filesystems[filesystem.device] = filesystem
+        if filesystem.read_only:
+            problems.append(Problem(each.cache.path, READ_ONLY))
+        caches.append(replace(measured.cache, read_only=filesystem.read_only))
     return Look(tuple(caches), tuple(filesystems.values()), tuple(problems), references(files, found.located))
 
 
@@ -128,11 +144,23 @@ def purge(
         return PurgeReply(outcome, None)
 
 
+def examine(whom: Whom) -> tuple[Finding, ...]:
+    """What stands in the way of serving the owner."""
+    surroundings = Surroundings(whom.owner, whom.environ, RealFiles(whom.owner))
+    found = discover(surroundings, whom.extras)
+    caches = [each.cache for each in found.caches]
+    findings = examination.examine(surroundings, caches, found.located, most_watches())
+    return tuple(
+        Finding(each.check, each.severity, _tame(each.subject), _tame(each.problem), _tame(each.remedy))
+        for each in findings
+    )
+
+
 def preload() -> None:
     """Imports all that a worker may need later: an owner may not be able to read our interpreter's files."""
     for name in _NEEDED_LATER:
         importlib.import_module(name)
-    for each in (Purge, PurgeReply, Look, Entry, RemovedEntry, MeasuredCache, Filesystem, Mark):
+    for each in (Purge, PurgeReply, Look, Entry, RemovedEntry, MeasuredCache, Filesystem, Mark, Finding):
         decoder(each)
         encoder(each)
 
@@ -176,6 +204,8 @@ def _answer(whom: Whom, stream: socket.socket, word: str, value: object) -> None
         tell = encoder(RemovedEntry)
         reply = purge(whom, action, may_go_on=hear.may_go_on, progress=lambda gone: channel.send("gone", tell(gone)))
         channel.send("done", encoder(PurgeReply)(replace(reply, outcome=replace(reply.outcome, removed=()))))
+    elif word == "examine":
+        channel.send("findings", encoder(tuple[Finding, ...])(examine(whom)))
     elif word == "watch":
         from cachewarden.service.watcher import watch
 

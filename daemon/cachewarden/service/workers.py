@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from cachewarden.examine import MOST_FINDINGS
 from cachewarden.model.caches import Entry, Filesystem, Look, MeasuredCache, Owner, Problem
 from cachewarden.model.errors import WorkerError
+from cachewarden.model.findings import Finding
 from cachewarden.model.plans import Chosen, Outcome, Purge, RemovedEntry
 from cachewarden.model.policies import ExtraCache
 from cachewarden.model.units import Bytes
@@ -55,9 +57,25 @@ class Workers(Protocol):
         """What the owner has."""
         ...
 
+    def examine(self, owner: Owner, hooks: Hooks) -> tuple[Finding, ...]:
+        """What stands in the way of serving the owner."""
+        ...
+
     def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
         """Carries a purge out, as the owner of its cache. Never raises WorkerError: what went is in the outcome."""
         ...
+
+
+_Message = tuple[str, object]
+_Answer = TypeVar("_Answer")
+
+
+def _hear_findings(hear: Callable[[], _Message]) -> tuple[Finding, ...]:
+    word, value = hear()
+    if word != "findings":
+        raise WorkerError(f"an unexpected word, {word[:80]!r}")
+    found: tuple[Finding, ...] = decoder(tuple[Finding, ...])(value)
+    return found[:MOST_FINDINGS]
 
 
 class LocalWorkers:
@@ -82,6 +100,11 @@ class LocalWorkers:
         """In this process: there is one owner."""
         hooks.beat()
         return worker.look(replace(self._whom(), owner=owner))
+
+    def examine(self, owner: Owner, hooks: Hooks) -> tuple[Finding, ...]:
+        """In this process."""
+        hooks.beat()
+        return worker.examine(replace(self._whom(), owner=owner))
 
     def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
         """In this process."""
@@ -165,10 +188,22 @@ class LaunchedWorkers:
 
     def look(self, owner: Owner, hooks: Hooks) -> Look:
         """By a worker of ``owner``."""
-        job = self.start(owner, "look")  # only a dead launcher fails here: nothing can go on then
+        return self._ask(
+            owner, "look", lambda hear: self._voucher.look(owner, _Collector(owner).collect(hear)), hooks
+        )
+
+    def examine(self, owner: Owner, hooks: Hooks) -> tuple[Finding, ...]:
+        """By a worker of ``owner``."""
+        return self._ask(owner, "examine", _hear_findings, hooks)
+
+    def _ask(
+        self, owner: Owner, work: str, take: Callable[[Callable[[], _Message]], _Answer], hooks: Hooks
+    ) -> _Answer:
+        """Has a worker do ``work`` and ``take`` its answer; WorkerError when it fails, in whatever way."""
+        job = self.start(owner, work)  # only a dead launcher fails here: nothing can go on then
         try:
-            job.channel.send("look")
-            return self._voucher.look(owner, _Collector(owner).collect(lambda: _next(job, hooks)))
+            job.channel.send(work)
+            return take(lambda: _next(job, hooks))
         except (OSError, WorkerError, MemoryError) as error:
             why = self._never_started(job) or str(error) or "it told too much"
             self.kill(job)
@@ -324,7 +359,7 @@ class _Collector:
         self._references: list[str] = []
         self._count = 0
 
-    def collect(self, hear: Callable[[], tuple[str, object]]) -> Look:
+    def collect(self, hear: Callable[[], _Message]) -> Look:
         """Until ``seen``; WorkerError for anything else than a look."""
         for _ in range(_MOST_MESSAGES):
             word, value = hear()

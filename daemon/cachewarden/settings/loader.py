@@ -43,7 +43,7 @@ def load(files: Files, *, config: str | None, folder: str) -> Settings:
         return _merge([_read(files, config, drop_in=False)])
     main = _read(files, f"{folder}/{MAIN_NAME}", drop_in=False)
     reads = [] if main.absent else [main]  # one that is there and cannot be read is a problem, not the default
-    reads += [_read(files, path, drop_in=True) for path in _drop_ins(files, folder)]
+    reads += _drop_ins(files, f"{folder}/{DROP_INS_NAME}")
     return _merge(reads) if reads else builtin()
 
 
@@ -55,10 +55,18 @@ def check_file(files: Files, path: str) -> tuple[str, ...]:
     return read.report.lines()
 
 
-def _drop_ins(files: Files, folder: str) -> list[str]:
-    names = files.names(f"{folder}/{DROP_INS_NAME}")
+def _drop_ins(files: Files, folder: str) -> list[_Read]:
+    """A folder that cannot be listed is a problem: policies that are not seen must not be passed over."""
+    try:
+        names = files.listing(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        report = Report(folder)
+        report.add(Mark(), "", f"expected a folder of configuration files, got {_reason(error)}")
+        return [_Read(folder, report, Part())]
     wanted = sorted(name for name in names if name.endswith(".yaml") and not name.startswith("."))
-    return [f"{folder}/{DROP_INS_NAME}/{name}" for name in wanted]
+    return [_read(files, f"{folder}/{name}", drop_in=True) for name in wanted]
 
 
 def _read(files: Files, path: str, *, drop_in: bool) -> _Read:
@@ -76,6 +84,8 @@ def _reason(error: OSError) -> str:
         return "one of more than 1 MiB"
     if error.errno == errno.EINVAL:
         return "something that is not a regular file"
+    if error.errno == errno.EACCES:
+        return "permission denied (the system service reads it as the user cachewarden)"
     return (error.strerror or type(error).__name__).lower()
 
 

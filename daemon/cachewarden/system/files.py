@@ -51,9 +51,13 @@ class RealFiles:
     def names(self, path: str) -> list[str]:
         """Sorted names of a folder; empty when it cannot be listed."""
         try:
-            return sorted(os.listdir(path))
+            return self.listing(path)
         except (OSError, ValueError):
             return []
+
+    def listing(self, path: str) -> list[str]:
+        """Sorted names of a folder."""
+        return sorted(os.listdir(path))
 
     def stat(self, path: str) -> os.stat_result | None:
         """Following links; ``None`` when nothing can be reached there."""

@@ -1,6 +1,7 @@
 """Structured messages: to journald where it listens, else to standard error."""
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from typing import TextIO
@@ -44,6 +45,16 @@ class StreamJournal:
         """One line, control characters escaped; the fields are left to journald."""
         if priority <= self._limit:
             _write(self._stream or sys.stderr, f"cachewarden: {_WORDS.get(priority, '')}: {printable(message)}")
+
+
+def is_reached() -> bool:
+    """Whether journald takes messages now."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+            probe.connect(_SOCKET)
+    except OSError:
+        return False
+    return True
 
 
 def best_journal(*, verbose: bool) -> Journal:

@@ -121,6 +121,10 @@ class Files(Protocol):
         """What is in a folder, sorted; empty when it is not there or unreadable."""
         ...
 
+    def listing(self, path: str) -> list[str]:
+        """What is in a folder, sorted; ``OSError`` when it cannot be told."""
+        ...
+
     def stat(self, path: str) -> os.stat_result | None:
         """Following links; ``None`` when nothing can be reached there."""
         ...

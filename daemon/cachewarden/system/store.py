@@ -122,6 +122,10 @@ class Store(Protocol):
         """Adds, replaces and forgets."""
         ...
 
+    def forget_caches(self, known: Iterable[str], before: Instant) -> None:
+        """Forgets the sightings of caches that are not ``known`` and in which nothing was seen since ``before``."""
+        ...
+
 
 class SqliteStore:
     """The ``Store`` on disk. Every failure turns it off: reads give nothing, writes do nothing, ``trouble`` tells."""
@@ -277,6 +281,14 @@ class SqliteStore:
                     ("DELETE FROM sightings WHERE cache = ? AND path = ?", lost),
                 ]
             )
+
+    def forget_caches(self, known: Iterable[str], before: Instant) -> None:
+        """A disk that is away for a while comes back to what was known of it."""
+        latest = "SELECT cache FROM sightings GROUP BY cache HAVING max(max(first_seen, last_used)) < ?"
+        kept = {_storable(cache) for cache in known}
+        gone = [row for row in self._read(latest, before) if row[0] not in kept]
+        if gone:
+            self._write([("DELETE FROM sightings WHERE cache = ?", gone)])
 
 
 class _OtherVersionError(Exception):

@@ -11,6 +11,7 @@ from cachewarden.cli.explaining import CacheVerdict, Verdict
 from cachewarden.cli.render.words import where
 from cachewarden.decide.ledger import by_device
 from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Problem, Snapshot
+from cachewarden.model.findings import Finding
 from cachewarden.model.plans import Action, Chosen, CycleRecord, Outcome, Plan, Purge, RemovedEntry
 from cachewarden.model.units import Instant, rfc3339
 from cachewarden.system.store import PastCycle, PastRemoval
@@ -242,4 +243,21 @@ def explained(
             for each in entries
         ],
         "removals": [_gone(each) for each in removals],
+    }
+
+
+def findings(found: Iterable[Finding]) -> Document:
+    """What stands in the way."""
+    return {
+        **SCHEMA,
+        "findings": [
+            {
+                "check": each.check,
+                "severity": each.severity.value,
+                "subject": each.subject,
+                "problem": each.problem,
+                "remedy": each.remedy,
+            }
+            for each in found
+        ],
     }

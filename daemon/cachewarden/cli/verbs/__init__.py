@@ -8,6 +8,7 @@ VERBS = {
     "list": "what is in the caches, entry by entry",
     "explain": "why something stays or goes, or when and why it went",
     "history": "past cycles and what they freed",
+    "doctor": "what on this machine stands in the way, each with its remedy",
     "check": "whether the configuration is right",
     "daemon": "the service, in the foreground",
 }
