@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import StringIO
@@ -141,3 +142,21 @@ def tell_look(channel: Channel, *caches: MeasuredCache, filesystems: tuple[Files
         channel.send("entries", encoder(tuple[Entry, ...])(cache.entries))
     channel.send("filesystems", encoder(tuple[Filesystem, ...])(filesystems))
     channel.send("seen")
+
+
+def in_a_child(work: Callable[[], int]) -> int:
+    """Does ``work`` in a process of its own, whose memory can be measured; what it returned."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(writer, str(work()).encode())
+        except BaseException:  # noqa: BLE001 - a child must never return into the test
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as answer:
+        told = answer.read()
+    os.waitpid(pid, 0)
+    return int(told)

@@ -31,6 +31,7 @@ policies:
 WITH_WATCHERS = PURGE_ALL.replace(", react: false", "")
 BOBS = "/home/bob/backup", "/home/bob/open"
 ROOTS = "/opt/backup", "/opt/open"
+ANN = 41_001
 VICTIMS = *BOBS, *ROOTS
 """Somebody's backups with everything in them that caches of both kinds consist of. What is ``open`` everybody could
 change: no permission protects it."""
@@ -109,6 +110,8 @@ def _mark(path: Path) -> tuple[object, ...]:
 class Siege(Machine):
     """``Machine`` with one namespace for everything that runs, until ``end``."""
 
+    users = {"root": 0, "ann": ANN, "bob": 41_002}  # noqa: RUF012 - never changed
+    """Of numbers that no real user has: what somebody does to the processes of uid 1001 is not to be felt here."""
     daemon: int
     """The daemon's process, as numbered outside."""
 

@@ -12,7 +12,20 @@ from pathlib import Path
 import pytest
 
 from builders.disks import LoopDisk, why_no_loop_disks
-from builders.siege import BOBS, KEY, ROOTS, SHARD, VICTIMS, WHEEL, Siege, exchange, fill_conda, fill_pip, fingerprint
+from builders.siege import (
+    ANN,
+    BOBS,
+    KEY,
+    ROOTS,
+    SHARD,
+    VICTIMS,
+    WHEEL,
+    Siege,
+    exchange,
+    fill_conda,
+    fill_pip,
+    fingerprint,
+)
 
 pytestmark = [
     pytest.mark.root,
@@ -63,7 +76,7 @@ def put_link(siege: Siege, place: str, target: str) -> None:
     else:
         path.unlink(missing_ok=True)
     path.symlink_to(target)
-    os.lchown(path, 1001, 1001)
+    os.lchown(path, ANN, ANN)
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -189,7 +202,7 @@ def test_what_is_mounted_in_a_cache_is_not_entered(siege: Siege, place: str) -> 
     fill(siege)
     with siege.mounted(f"/home/ann/{place}", "-t", "tmpfs", "tmpfs"):
         siege.do("cp", "-a", f"{OPEN[0]}/{counterpart(place)}/.", f"/home/ann/{place}")
-        siege.do("chown", "-R", "1001:1001", f"/home/ann/{place}")
+        siege.do("chown", "-R", f"{ANN}:{ANN}", f"/home/ann/{place}")
         before = fingerprint(siege.seen(f"/home/ann/{place}"))
         assert "another filesystem is mounted there: not entered" in siege.cycle()
         assert fingerprint(siege.seen(f"/home/ann/{place}")) == before
@@ -260,7 +273,7 @@ def prepare_elsewhere(siege: Siege) -> None:
     (home / "way").symlink_to("/home/bob")
     siege.give(home, "ann")
     siege.do("cp", "-a", "/home/bob/open/pip", "/dev/shm/x")
-    siege.do("chown", "-R", "1001:1001", "/dev/shm/x")
+    siege.do("chown", "-R", f"{ANN}:{ANN}", "/dev/shm/x")
 
 
 @pytest.mark.parametrize("path", [path for path in ELSEWHERE if not path.endswith("pkgs")])

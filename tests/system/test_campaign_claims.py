@@ -7,6 +7,7 @@ import dataclasses
 import json
 import mmap
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from builders.launched import (
     Homes,
     cache_of,
     honest,
+    in_a_child,
     launched,
     left,
     lying,
@@ -29,7 +31,8 @@ from builders.launched import (
 )
 from builders.siege import strange_lines
 from cachewarden.cli.render import json as screens
-from cachewarden.model.caches import Cache, Filesystem, Identity, Kind, MeasuredCache, Owner, Share
+from cachewarden.model.caches import Cache, Entry, Filesystem, Identity, Kind, MeasuredCache, Owner, Share
+from cachewarden.model.errors import WorkerError
 from cachewarden.model.plans import Outcome, RemovedEntry
 from cachewarden.model.policies import Match, Settings
 from cachewarden.model.units import Bytes, Inodes, Instant
@@ -235,14 +238,58 @@ def test_forged_figures_of_what_was_freed_are_told_as_they_are_and_cost_no_histo
         if work == "look":
             tell_look(channel, cache_of(ann, entries=made))
         else:
-            gone = [RemovedEntry(each.path, Kind.LOG, "a", None, Bytes(LARGEST), "") for each in made]
+            gone = [RemovedEntry(each.path, Kind.LOG, "other", None, Bytes(LARGEST), "lies") for each in made]
             purge_lie(channel, *gone, outcome=outcome)
 
     with launched(lying(ann, lie), ann, bob, limits=LIMITS) as workers:
         record, log, store = run_cycle(workers, PURGE_ALL, tmp_path)
     assert (left(bob), strange_lines(log), store.trouble) == ([], [], None)
     assert [cycle.freed for cycle in store.cycles(9)] == [LARGEST]
+    assert (store.removals("other", 9), {gone.reason for gone in store.removals("six", 9)} & {"lies"}) == ([], set())
     assert sum(outcome.freed for outcome in record.outcomes if outcome.cache.owner == bob) < 2**20
+
+
+FLOODS: dict[str, Callable[[int], tuple[str, object]]] = {
+    "disks": lambda n: (
+        "filesystems",
+        [[n << 20 | each, "/", "x", 1, 1, 1, 1, True, False] for each in range(5000)],
+    ),
+    "problems": lambda n: ("problems", [["x" * 50_000 + "\U0001f600", "y" * 15_000]] * 50),
+    "references": lambda n: ("references", [f"{n}-{each}" for each in range(100_000)]),
+    "files of one entry": lambda n: ("entries", [with_parts([f"{each:06}" for each in range(150_000)])]),
+    "shared inodes": lambda n: ("entries", [with_shares([[1, each, 1, 1, 1] for each in range(100_000)])]),
+}
+"""By what there is too much of: one message of it, by number."""
+
+
+def with_parts(parts: list[str]) -> object:
+    return [*encoder(Entry)(ENTRY)[:12], parts, False, 0, False, []]  # type: ignore[index]  # a list
+
+
+def with_shares(shares: list[list[int]]) -> object:
+    return [*encoder(Entry)(ENTRY)[:12], [], False, 0, False, shares]  # type: ignore[index]  # a list
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+def test_a_flood_costs_the_service_neither_its_memory_nor_its_time(homes: Homes, tmp_path: Path, kind: str) -> None:
+    """Its watchdog waits for three minutes, and its unit has one gigabyte."""
+    ann, bob = homes
+
+    def lie(channel: Channel, work: str) -> None:
+        channel.send("cache", encoder(MeasuredCache)(cache_of(ann)))
+        for number in range(10_000):
+            channel.send(*FLOODS[kind](number))
+
+    def look() -> int:
+        with launched(lying(ann, lie), ann, bob, limits=LIMITS | {"look": Limits(60.0)}) as workers:
+            with pytest.raises(WorkerError, match=r"it does not come to an end|more entries than any cache has"):
+                workers.look(ann, Hooks())
+            assert len(workers.look(bob, Hooks()).caches) == 2
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+    began = time.monotonic()
+    assert in_a_child(look) < 700, "MiB"
+    assert time.monotonic() - began < 40
 
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["sleeping", "stopped by its owner"])

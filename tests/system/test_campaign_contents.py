@@ -4,6 +4,7 @@ As in part one: after each attack the same daemon is alive, bob is served, and e
 """
 
 import os
+import re
 import time
 import zlib
 from collections.abc import Callable
@@ -193,3 +194,51 @@ def test_a_thousand_links_in_a_row_lead_nowhere_and_cost_nobody_anything(siege: 
     for verb in ("status", "explain /home/ann/chain/0"):
         done = siege.run(*verb.split())
         assert b"Traceback" not in done.stderr
+
+
+def long_names(folder: Path, *, number: int = 600) -> list[bytes]:
+    """Folders whose paths are as long as can be, and take six times that in a message: such bytes are no text."""
+    deep = os.path.join(os.fsencode(folder), *[b"\xff" * 255] * 13)
+    paths = [b"%s/%03d%s" % (deep, each, b"\xfe" * 200) for each in range(number)]
+    for path in paths:
+        os.makedirs(path)
+    return paths
+
+
+def test_problems_of_the_longest_names_are_told_and_the_caches_go(siege: Siege) -> None:
+    home = fill(siege)
+    paths = long_names(home / PIP)
+    siege.give(home, "ann")
+    for path in paths:
+        os.chmod(path, 0)
+    log = quick_cycle(siege)
+    assert "550 more problems: `cachewarden status` lists them all\n" in log
+    for cache in (PIP, CONDA):
+        assert f"entries of /home/ann/{cache}" in log
+
+
+def test_failures_of_the_longest_names_are_told_in_short_and_the_rest_goes(siege: Siege) -> None:
+    home = fill(siege)
+    paths = long_names(home / CONDA / "made0-1.0-0" / "lib")
+    siege.give(home, "ann")
+    for path in paths:
+        os.close(os.open(path + b"/f", os.O_CREAT))
+        os.chown(path, 0, 0)
+    log = quick_cycle(siege)
+    assert "was not removed: Permission denied\n" in log
+    assert re.search("all: [0-9]+ more were not removed\n", log)
+    for cache in (PIP, CONDA):
+        assert f"entries of /home/ann/{cache}" in log
+
+
+def test_an_index_of_a_hundred_thousand_files_goes_and_keeps_nobody_waiting(siege: Siege) -> None:
+    """conda's shards have names without end, and all of them are one entry."""
+    home = fill(siege)
+
+    def make() -> None:
+        for number in range(100_000):
+            os.mknod(f"{CONDA}/cache/repodata_shards.db{number:06}")
+
+    siege.as_user("ann", make)
+    quick_cycle(siege)
+    assert list((home / CONDA / "cache").iterdir()) == []

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.siege import ENVIRONMENT, KEY, SHARD, WITH_WATCHERS, Siege, fill_conda, fill_pip
+from builders.siege import ANN, ENVIRONMENT, KEY, SHARD, WITH_WATCHERS, Siege, fill_conda, fill_pip
 
 pytestmark = [
     pytest.mark.root,
@@ -29,7 +29,7 @@ pytestmark = [
 
 PIP, CONDA = ".cache/pip", ".conda/pkgs"
 PACKAGE, TRASH = "made0-1.0-0", ".cachewarden-trash"
-TMPFS = ("-t", "tmpfs", "-o", "uid=1001,gid=1001,mode=755,size=1g,nr_inodes=2000000", "tmpfs")
+TMPFS = ("-t", "tmpfs", "-o", f"uid={ANN},gid={ANN},mode=755,size=1g,nr_inodes=2000000", "tmpfs")
 
 
 def fill(siege: Siege, count: int = 4) -> Path:
@@ -59,7 +59,7 @@ def make_a_package_of_a_million_files() -> None:
 
 def test_a_package_of_a_million_files_goes_and_others_are_served(siege: Siege) -> None:
     siege.do("mkdir", "-p", f"/home/ann/{CONDA}")
-    siege.do("chown", "-R", "1001:1001", "/home/ann")
+    siege.do("chown", "-R", f"{ANN}:{ANN}", "/home/ann")
     with siege.mounted(f"/home/ann/{CONDA}", *TMPFS):
 
         def make() -> None:
@@ -110,7 +110,7 @@ def test_trees_of_2000_levels_are_told_and_cost_nobody_anything(siege: Siege) ->
     (home / ".conda" / "environments.txt").write_text("/home/ann/env\n")
     for place in (*DEEP, f"{CONDA}/{TRASH}/d", "env/lib"):
         dig(home / place)
-    subprocess.run(["chown", "-R", "1001:1001", home], check=True)
+    subprocess.run(["chown", "-R", f"{ANN}:{ANN}", home], check=True)
     log = siege.cycle()
     for place in DEEP:
         assert re.search(f" /home/ann/{re.escape(place)}(/d)+: deeper than 96 levels\n", log), place

@@ -9,7 +9,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,8 @@ def cache_at(owner: Owner, path: str, ecosystem: str = "pip") -> Cache:
 
 OTHER = KEY[:-1] + ("0" if KEY[-1] != "0" else "1")
 PARTS = (
-    THESIS, OTHER, KEY, f"../{THESIS}", f"../../{THESIS}", "/etc/passwd", "89abcdef.json", f"01234567.json/../{THESIS}",
+    THESIS, OTHER, KEY, f"../{THESIS}", f"../../{THESIS}", "/etc/passwd", "89abcdef.json",
+    f"01234567.json/../{THESIS}",
 )  # fmt: skip
 FORGED_PIP = [
     entry(THESIS, Kind.DOWNLOAD),
@@ -319,6 +320,9 @@ def proper(workers: LaunchedWorkers, owner: Owner) -> None:
     assert (gone, failures, word) == ([WHEEL], {}, "")
 
 
+Flood = Callable[[LaunchedWorkers, Owner, int], object]
+
+
 @pytest.mark.parametrize(
     "flood",
     [
@@ -330,7 +334,7 @@ def proper(workers: LaunchedWorkers, owner: Owner) -> None:
     ],
     ids=["owners", "kill", "nonsense", "start root", "start nonsense"],
 )
-def test_ten_thousand_requests_leave_the_launcher_as_it_was(mine: Homes, flood: Any) -> None:
+def test_ten_thousand_requests_leave_the_launcher_as_it_was(mine: Homes, flood: Flood) -> None:
     ann, bob = mine
     with launched(honest, ann, bob) as workers:
         for number in range(10_000, 20_000):
@@ -357,15 +361,13 @@ def test_ten_thousand_workers_of_one_owner_that_are_asked_for_keep_nobody_waitin
         proper(workers, ann)
 
 
-
-def test_a_purge_of_many_thousand_forged_entries_is_answered_and_the_next_one_is_served(mine: Homes) -> None:
+def test_a_purge_of_many_thousand_forged_entries_is_answered_in_short_and_the_next_one_is_served(mine: Homes) -> None:
     ann, bob = mine
-    forged = [entry(f"{SHARD}/{THESIS}", Kind.DEBRIS, size=Bytes(number)) for number in range(10_000)]
-    many = [entry(f"{THESIS}{number:050}", Kind.DEBRIS) for number in range(60_000)]
+    cache = cache_at(ann, f"{ann.home}/{PIP}")
+    forged = [entry(f"{SHARD}/{THESIS}", Kind.DEBRIS, size=Bytes(number)) for number in range(30_000)]
     with harmless(ann, bob) as workers:
-        cache = cache_at(ann, f"{ann.home}/{PIP}")
         gone, failures, word = ask(workers, ann, cache, *forged)
-        assert (gone, set(failures.values()), word) == ([], {NO_ENTRY}, "")
-        t = time.monotonic()
+        assert (gone, word, failures[f"{SHARD}/{THESIS}"]) == ([], "", NO_ENTRY)
+        assert re.fullmatch("[0-9]+ more could not be removed", failures[cache.path])
     with launched(honest, ann) as workers:
         proper(workers, ann)
