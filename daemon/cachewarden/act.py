@@ -67,7 +67,7 @@ def purge(
                 entry.name,
                 entry.version,
                 Bytes(removal.freed),
-                f"{chosen.reason}; {action.reason}",
+                action.why(chosen),
             )
             tally.removed.append(gone)
             progress(gone)

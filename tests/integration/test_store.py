@@ -10,8 +10,8 @@ import pytest
 import makers
 from cachewarden.model.caches import Kind
 from cachewarden.model.errors import BusyError
-from cachewarden.model.plans import CycleRecord, Outcome, Plan, RemovedEntry
-from cachewarden.model.units import Bytes, Instant
+from cachewarden.model.plans import CycleRecord, Outcome, Plan, RemovedEntry, Shortfall
+from cachewarden.model.units import Bytes, Inodes, Instant
 from cachewarden.system.store import FILE, VERSION, Lock, Memory, Sighting, SqliteStore
 
 CACHE = makers.cache(makers.entry("d")).cache
@@ -55,10 +55,20 @@ def test_what_a_hostile_file_calls_its_package_never_stops_the_program(tmp_path:
     name = RemovedEntry("p", Kind.PACKAGE, "\ud800bad", "\udcff", Bytes(1), "\udcff")
     store.save_cycle(replace(cycle(), outcomes=(replace(cycle().outcomes[0], removed=(name,)),)))
     assert (store.trouble, [past.id for past in store.cycles(5)]) == (None, ["c1"])
-    store.save_cycle(replace(cycle("c2", at=9), outcomes=(replace(cycle().outcomes[0], freed=Bytes(1 << 70)),)))
+    name = replace(name, freed=Bytes(1 << 70))
+    store.save_cycle(replace(cycle("c2", at=9), outcomes=(replace(cycle().outcomes[0], removed=(name,)),)))
     assert store.trouble is not None
     store.save_cycle(cycle("c3", at=10))
     assert [past.id for past in store.cycles(5)] == ["c3", "c1"]
+
+
+def test_what_a_worker_says_of_one_cache_costs_no_other_its_history(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path), writable=True)
+    lie = replace(cycle().outcomes[0], cache=replace(CACHE, ecosystem="\udcff"), freed=Bytes(1 << 70))
+    shortfall = Plan(shortfalls=(Shortfall("p", "/x", Bytes(1 << 70), Inodes(0)),))
+    store.save_cycle(replace(cycle(), plan=shortfall, outcomes=(lie, cycle().outcomes[0])))
+    assert (store.trouble, [past.freed for past in store.cycles(5)]) == (None, [2**63 - 1])
+    assert [gone.ecosystem for gone in store.removals("numpy", 5)] == ["\\udcff", "pip"]
 
 
 def test_memories_and_sightings_are_replaced_and_forgotten(tmp_path: Path) -> None:

@@ -80,3 +80,12 @@ def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     (tmp_path / "b").symlink_to("a")
     with pytest.raises(OSError, match="Too many levels"):
         trusted_way(str(tmp_path / "a"), ME)
+
+
+def test_more_links_than_anybody_follows_lead_nowhere_and_are_no_error(tmp_path: Path) -> None:
+    for number in range(1500):
+        (tmp_path / str(number)).symlink_to(str(number + 1))
+    (tmp_path / "1500").mkdir()
+    start = str(tmp_path / "0")
+    assert RealFiles().real_path(start) == start
+    assert RealFiles().stat(start) is None

@@ -61,6 +61,12 @@ def test_a_cache_that_nobody_served_has_is_a_problem() -> None:
     assert [problem.path for problem in snapshot.problems] == ["/data/pkgs"]
 
 
+def test_nobody_hides_that_another_was_not_served_by_claiming_to_have_a_cache_there() -> None:
+    lost = Problem("/home/bob", "the worker of bob failed")
+    lie = makers.cache(path="/home/bob")
+    assert assemble([Look((lie,))], (lost,), Settings(), makers.NOW).problems == (lost,)
+
+
 def test_the_same_problem_of_two_owners_is_told_once() -> None:
     problem = Problem("/etc/pip.conf", "cannot be read")
     snapshot = assemble([Look(problems=(problem,))] * 2, (problem,), Settings(), makers.NOW)

@@ -166,6 +166,14 @@ def test_html_page_lists_the_keys_of_its_files() -> None:
 
 
 @pytest.mark.parametrize(
+    "page", [b"<a href='http://[/six-1.0.zip'>", b'{"files": [{"url": "https://[::1/six-1.0.zip"}]}']
+)
+def test_link_that_is_no_url_names_nothing(page: bytes) -> None:
+    assert list(pip_names.links_of_page(body_of(page))) == []
+    assert pip_names.named_by_url("http://[/six-1.0.zip") == NOTHING
+
+
+@pytest.mark.parametrize(
     "page", [b"{", b"[" * 100_000, b"{}", b'{"files": {}}', b'{"files": [[]], "name": []}', b"", b"\xff"]
 )
 def test_broken_page_has_no_links_and_no_name(page: bytes) -> None:

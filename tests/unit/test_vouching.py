@@ -65,3 +65,10 @@ def test_what_a_user_can_mount_or_a_server_can_hang_is_never_asked() -> None:
 def test_a_cache_on_a_disk_that_nobody_spoke_of_is_on_no_shared_disk() -> None:
     cache = makers.cache(makers.entry(), device=device_of_home())
     assert Voucher(Disks()).look(ANN, Look((cache,))).caches[0].device != device_of_home()
+
+
+def test_each_disk_is_asked_once_however_many_a_worker_names() -> None:
+    disks = Disks()
+    told = tuple(replace(TRUE, device=device_of_home() + number) for number in range(1000))
+    seen = Voucher(disks).look(ANN, Look((), told))
+    assert (disks.asked, len({each.device for each in seen.filesystems})) == (1, 1000)

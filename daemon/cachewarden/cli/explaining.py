@@ -10,6 +10,7 @@ from cachewarden.model.caches import Entry, MeasuredCache, Snapshot
 from cachewarden.model.plans import Plan, Purge, Relocate
 from cachewarden.model.policies import Policy, Settings
 from cachewarden.settings import words
+from cachewarden.system.files import RealFiles
 from cachewarden.system.store import PastRemoval, Store
 
 _MOST_REMOVALS = 1000
@@ -124,7 +125,8 @@ def _as_paths(word: str) -> tuple[str, ...]:
         return ()
     plain = os.path.abspath(word)
     folder, name = os.path.split(plain)
-    return tuple(dict.fromkeys((plain, os.path.join(os.path.realpath(folder), name), os.path.realpath(plain))))
+    real = RealFiles().real_path
+    return tuple(dict.fromkeys((plain, os.path.join(real(folder), name), real(plain))))
 
 
 def _means(word: str, cache: MeasuredCache, entry: Entry) -> bool:

@@ -110,6 +110,15 @@ def named_by_file(file_name: str) -> Named:
     return Named()
 
 
+def named_by_url(url: str) -> Named:
+    """By the file that a URL ends with; nobody for what is no URL."""
+    try:
+        path = urlsplit(url).path
+    except ValueError:  # "http://[": what a page or a file says may be anything
+        return Named()
+    return named_by_file(unquote(path.rpartition("/")[2]))
+
+
 def links_of_page(body: Body) -> Iterator[tuple[str, Named]]:
     """``(sha224 of URL, package)`` for each absolute link of a cached index page, metadata files included.
 
@@ -120,7 +129,7 @@ def links_of_page(body: Body) -> Iterator[tuple[str, Named]]:
         return
     for url in _urls(body.fetch(0, body.size)):
         plain = url.partition("#")[0]
-        named = named_by_file(unquote(urlsplit(plain).path.rpartition("/")[2]))
+        named = named_by_url(plain)
         if named.name:
             for each in (plain, plain + ".metadata"):
                 yield hashlib.sha224(each.encode("utf-8", "replace")).hexdigest(), named

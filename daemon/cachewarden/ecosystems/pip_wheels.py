@@ -6,9 +6,8 @@ that folder may go.
 
 import json
 import re
-from urllib.parse import unquote, urlsplit
 
-from cachewarden.ecosystems.pip_names import Named, named_by_file
+from cachewarden.ecosystems.pip_names import Named, named_by_file, named_by_url
 from cachewarden.ecosystems.pip_shards import Draft, Shard, ShardTree
 from cachewarden.ecosystems.trees import Tally, is_file, is_folder, reason, survey, weigh_strangers
 from cachewarden.model.caches import Kind, Problem
@@ -106,7 +105,7 @@ def _name(folder: Folder, node: Node) -> Named:
     except (OSError, ValueError, RecursionError):
         return Named()
     url = origin.get("url") if isinstance(origin, dict) else None
-    return named_by_file(unquote(urlsplit(url).path.rpartition("/")[2])) if isinstance(url, str) else Named()
+    return named_by_url(url) if isinstance(url, str) else Named()
 
 
 def _better(one: Named, other: Named) -> Named:

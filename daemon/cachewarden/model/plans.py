@@ -27,6 +27,10 @@ class Purge:
     frees_inodes: Inodes
     reason: str
 
+    def why(self, chosen: Chosen) -> str:
+        """Why one of the entries goes, for the history."""
+        return f"{chosen.reason}; {self.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class Relocate:

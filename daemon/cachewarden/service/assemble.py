@@ -39,8 +39,8 @@ def assemble(
             if filesystem.device not in filesystems or filesystems[filesystem.device].read_only:
                 filesystems[filesystem.device] = filesystem
     places = {path for _, path in caches}
-    told = [*problems, *_unclaimed(settings, tuple(caches.values()), looks)]
-    told = [problem for problem in told if problem.path not in places]
+    told = [*problems]  # ours: what a worker says it has hides none of them
+    told += [each for each in _unclaimed(settings, tuple(caches.values()), looks) if each.path not in places]
     told += [problem for seen in looks for problem in _own_problems(seen, places)]
     return Snapshot(
         taken_at=now,

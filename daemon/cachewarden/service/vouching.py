@@ -22,10 +22,11 @@ class Voucher:
 
     def look(self, owner: Owner, seen: Look) -> Look:
         """The look with filesystems that are vouched for, and the others under private device numbers."""
+        disks = _Disks(self._files)
         own: list[Filesystem] = []
         private: dict[int, int] = {}
         for each in seen.filesystems:
-            vouched = self.filesystem(owner, each)
+            vouched = disks.vouched(owner, each)
             own.append(vouched)
             if vouched.device != each.device:
                 private[each.device] = vouched.device
@@ -38,10 +39,34 @@ class Voucher:
         )
         return replace(seen, caches=caches, filesystems=tuple(own))
 
-    def _measured(self, told: Filesystem, mount: Mount) -> Filesystem:
+    def filesystem(self, owner: Owner, told: Filesystem) -> Filesystem:
+        """Our own figures when we find the same device mounted there, else the told ones as a private matter."""
+        return _Disks(self._files).vouched(owner, told)
+
+
+class _Disks:
+    """The disks as the service finds them now. Each is asked once: a worker may name any number of them."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._mounts = files.mounts()
+        self._asked: dict[str, Filesystem | None] = {}
+
+    def vouched(self, owner: Owner, told: Filesystem) -> Filesystem:
+        mount = self._mounts.get(told.mount)
+        if mount and told.mount not in self._asked:
+            self._asked[told.mount] = self._measured(mount)
+        own = self._asked.get(told.mount)
+        return own if own and own.device == told.device else replace(told, device=_private(owner, told.device))
+
+    def _measured(self, mount: Mount) -> Filesystem | None:
+        status = self._files.stat(mount.mount) if self._files.is_roots_alone(mount.mount) else None
+        if status is None:
+            return None
         space = self._files.space(mount.mount)
-        return replace(
-            told,
+        return Filesystem(
+            device=status.st_dev,
+            mount=mount.mount,
             type=mount.type,
             total=space.total,
             free=space.free,
@@ -50,15 +75,6 @@ class Voucher:
             tracks_atime=mount.tracks_atime,
             read_only=mount.read_only,
         )
-
-    def filesystem(self, owner: Owner, told: Filesystem) -> Filesystem:
-        """Our own figures when we find the same device mounted there, else the told ones as a private matter."""
-        mount = self._files.mounts().get(told.mount)
-        if mount and self._files.is_roots_alone(mount.mount):
-            status = self._files.stat(mount.mount)
-            if status and status.st_dev == told.device:
-                return self._measured(told, mount)
-        return replace(told, device=_private(owner, told.device))
 
 
 def _private(owner: Owner, device: int) -> int:

@@ -10,7 +10,7 @@ import re
 import select
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cachewarden import act
@@ -49,6 +49,8 @@ _VARIABLE = re.compile(r"""\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(["']?)(.*?
 _LONGEST_FILE = 1 << 20
 _LONGEST_TEXT = 4000
 _MOST_PROBLEMS = 5000
+_MOST_FAILURE_TEXT = 500_000
+"""Characters, of which each may take six bytes in a message."""
 
 
 LIMITS = {
@@ -203,7 +205,7 @@ def _answer(whom: Whom, stream: socket.socket, word: str, value: object) -> None
         hear = _StopListener(stream)
         tell = encoder(RemovedEntry)
         reply = purge(whom, action, may_go_on=hear.may_go_on, progress=lambda gone: channel.send("gone", tell(gone)))
-        channel.send("done", encoder(PurgeReply)(replace(reply, outcome=replace(reply.outcome, removed=()))))
+        channel.send("done", encoder(PurgeReply)(replace(reply, outcome=_in_short(reply.outcome))))
     elif word == "examine":
         channel.send("findings", encoder(tuple[Finding, ...])(examine(whom)))
     elif word == "watch":
@@ -226,6 +228,21 @@ def _whole_request(channel: Channel, action: Purge) -> Purge:
     raise WorkerError("the request ended too early")
 
 
+def _in_short(outcome: Outcome) -> Outcome:
+    """What went was told already; of very many failures as many as one message holds, and how many more there are."""
+    left = _MOST_FAILURE_TEXT
+    told: list[Failure] = []
+    for each in outcome.failures:
+        tame = replace(each, path=_tame(each.path), error=_tame(each.error))
+        left -= len(tame.path) + len(tame.error)
+        if left < 0:
+            break
+        told.append(tame)
+    if more := len(outcome.failures) - len(told):
+        told.append(Failure(outcome.cache.path, f"{more} more could not be removed"))
+    return replace(outcome, removed=(), failures=tuple(told))
+
+
 class _StopListener:
     """The service asks a purge to stop by sending anything, or by closing its end."""
 
@@ -244,15 +261,27 @@ def send_look(channel: Channel, seen: Look) -> None:
     for cache in seen.caches:
         channel.send("cache", tell_cache(replace(cache, entries=())))
         for start in range(0, len(cache.entries), CHUNK):
-            channel.send("entries", [tell_entry(entry) for entry in cache.entries[start : start + CHUNK]])
+            _send(channel, "entries", [tell_entry(entry) for entry in cache.entries[start : start + CHUNK]])
     tell_filesystem, tell_problem = encoder(Filesystem), encoder(Problem)
     channel.send("filesystems", [tell_filesystem(each) for each in seen.filesystems])
     tame = [Problem(_tame(each.path), _tame(each.reason)) for each in seen.problems[:_MOST_PROBLEMS]]
     for start in range(0, len(tame), CHUNK):
-        channel.send("problems", [tell_problem(each) for each in tame[start : start + CHUNK]])
+        _send(channel, "problems", [tell_problem(each) for each in tame[start : start + CHUNK]])
     for start in range(0, len(seen.references), CHUNK):
-        channel.send("references", list(seen.references[start : start + CHUNK]))
+        _send(channel, "references", list(seen.references[start : start + CHUNK]))
     channel.send("seen")
+
+
+def _send(channel: Channel, word: str, values: Sequence[object]) -> None:
+    """A part of a list; in smaller ones when names are so long that it would be too long a message."""
+    try:
+        channel.send(word, values)
+    except WorkerError:
+        if len(values) < 2:
+            raise
+        half = len(values) // 2
+        _send(channel, word, values[:half])
+        _send(channel, word, values[half:])
 
 
 def _tame(text: str) -> str:

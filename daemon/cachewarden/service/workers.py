@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from cachewarden.examine import MOST_FINDINGS
-from cachewarden.model.caches import Entry, Filesystem, Look, MeasuredCache, Owner, Problem
+from cachewarden.model.caches import Filesystem, Look, Owner
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.findings import Finding
 from cachewarden.model.plans import Chosen, Outcome, Purge, RemovedEntry
 from cachewarden.model.policies import ExtraCache
 from cachewarden.model.units import Bytes
 from cachewarden.service import worker
+from cachewarden.service.collecting import Collector, Message
 from cachewarden.service.vouching import Voucher
 from cachewarden.service.wire import Channel, decoder, encoder
 from cachewarden.service.worker import LIMITS, PurgeReply, Whom
@@ -31,9 +32,6 @@ _BEAT = 0.5
 _MESSAGE_SECONDS = 10.0
 _STOP_SECONDS = 4.0
 _GRACE_SECONDS = 5.0
-_MOST_MESSAGES = 20_000
-_MOST_ENTRIES = 2_000_000
-_MOST_OTHERS = 200_000
 _MOST_BYTES = 1 << 30
 
 
@@ -66,11 +64,10 @@ class Workers(Protocol):
         ...
 
 
-_Message = tuple[str, object]
 _Answer = TypeVar("_Answer")
 
 
-def _hear_findings(hear: Callable[[], _Message]) -> tuple[Finding, ...]:
+def _hear_findings(hear: Callable[[], Message]) -> tuple[Finding, ...]:
     word, value = hear()
     if word != "findings":
         raise WorkerError(f"an unexpected word, {word[:80]!r}")
@@ -137,6 +134,7 @@ class LaunchedWorkers:
         self._voucher = Voucher(RealFiles())
         self._number = 0
         self._ended: dict[int, int] = {}
+        self._spent: dict[int, float] = {}  # seconds that the purges of each owner took in this cycle
 
     @property
     def launcher(self) -> socket.socket:
@@ -144,7 +142,8 @@ class LaunchedWorkers:
         return self._launcher
 
     def owners(self) -> tuple[Owner, ...]:
-        """As the launcher finds them."""
+        """As the launcher finds them. Each cycle asks once, and its time begins here."""
+        self._spent.clear()
         self._request({"op": "owners"})
         found: list[Owner] = []
         deadline = time.monotonic() + _OWNERS_SECONDS
@@ -185,16 +184,14 @@ class LaunchedWorkers:
 
     def look(self, owner: Owner, hooks: Hooks) -> Look:
         """By a worker of ``owner``."""
-        return self._ask(
-            owner, "look", lambda hear: self._voucher.look(owner, _Collector(owner).collect(hear)), hooks
-        )
+        return self._ask(owner, "look", lambda hear: self._voucher.look(owner, Collector(owner).collect(hear)), hooks)
 
     def examine(self, owner: Owner, hooks: Hooks) -> tuple[Finding, ...]:
         """By a worker of ``owner``."""
         return self._ask(owner, "examine", _hear_findings, hooks)
 
     def _ask(
-        self, owner: Owner, work: str, take: Callable[[Callable[[], _Message]], _Answer], hooks: Hooks
+        self, owner: Owner, work: str, take: Callable[[Callable[[], Message]], _Answer], hooks: Hooks
     ) -> _Answer:
         """Has a worker do ``work`` and ``take`` its answer; WorkerError when it fails, in whatever way."""
         job = self.start(owner, work)  # only a dead launcher fails here: nothing can go on then
@@ -209,7 +206,20 @@ class LaunchedWorkers:
             job.close()
 
     def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
-        """By a worker of the cache's owner; asked to stop when ``hooks.may_go_on`` says no."""
+        """By a worker of the cache's owner; asked to stop when ``hooks.may_go_on`` says no.
+
+        All purges of an owner get the time of one: there may be a thousand caches, and workers that hang in each.
+        """
+        uid, limit = action.cache.owner.uid, self._limits["purge"].seconds
+        if limit is not None and self._spent.get(uid, 0.0) >= limit:
+            return worker.failed_purge(action, "the purges of its owner have had their time in this cycle", ()), None
+        began = time.monotonic()
+        try:
+            return self._purge(action, hooks)
+        finally:
+            self._spent[uid] = self._spent.get(uid, 0.0) + time.monotonic() - began
+
+    def _purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
         gone: list[RemovedEntry] = []
         try:
             job = self.start(action.cache.owner, "purge")
@@ -304,8 +314,8 @@ def _pass_stop_on(job: Job, hooks: Hooks) -> None:
 
 
 def _follow(job: Job, action: Purge, hooks: Hooks, gone: list[RemovedEntry]) -> PurgeReply:
-    """Listens to a purge; ``gone`` grows with what it reports. Only what was asked for can have gone."""
-    asked = {chosen.entry.path for chosen in action.entries}
+    """Listens to a purge; ``gone`` grows by what went of what was asked for, as that was known before."""
+    asked = {chosen.entry.path: chosen for chosen in action.entries}
     hear_gone, hear_done = decoder(RemovedEntry), decoder(PurgeReply)
     while True:
         word, value = _next(job, hooks)
@@ -322,64 +332,11 @@ def _follow(job: Job, action: Purge, hooks: Hooks, gone: list[RemovedEntry]) -> 
             return replace(reply, outcome=outcome)
         if word != "gone":
             raise WorkerError(f"an unexpected word, {word[:80]!r}")
-        entry: RemovedEntry = hear_gone(value)
-        if entry.path not in asked:
+        told: RemovedEntry = hear_gone(value)
+        chosen = asked.pop(told.path, None)
+        if chosen is None:
             raise WorkerError("it says that something went that nobody asked for")
-        asked.discard(entry.path)
+        own = chosen.entry
+        entry = RemovedEntry(own.path, own.kind, own.name, own.version, told.freed, action.why(chosen))
         gone.append(entry)
         hooks.progress(entry)
-
-
-class _Collector:
-    """Puts a look together from its messages, believing nothing that cannot be."""
-
-    def __init__(self, owner: Owner) -> None:
-        self._owner = owner
-        self._caches: list[tuple[MeasuredCache, list[Entry]]] = []
-        self._filesystems: list[Filesystem] = []
-        self._problems: list[Problem] = []
-        self._references: list[str] = []
-        self._count = 0
-
-    def collect(self, hear: Callable[[], _Message]) -> Look:
-        """Until ``seen``; WorkerError for anything else than a look."""
-        for _ in range(_MOST_MESSAGES):
-            word, value = hear()
-            if word == "seen":
-                caches = tuple(replace(cache, entries=tuple(entries)) for cache, entries in self._caches)
-                return Look(caches, tuple(self._filesystems), tuple(self._problems), tuple(self._references))
-            self._take(word, value)
-        raise WorkerError("it does not come to an end")
-
-    def _take(self, word: str, value: object) -> None:
-        if word == "cache":
-            cache: MeasuredCache = decoder(MeasuredCache)(value)
-            if not cache.cache.path.startswith("/") or cache.entries:
-                raise WorkerError("a cache without a place")
-            self._caches.append((replace(cache, cache=replace(cache.cache, owner=self._owner)), []))
-        elif word == "entries" and self._caches:
-            entries = decoder(tuple[Entry, ...])(value)
-            for entry in entries:
-                _check(entry)
-            self._count += len(entries)
-            if self._count > _MOST_ENTRIES:
-                raise WorkerError("more entries than any cache has")
-            self._caches[-1][1].extend(entries)
-        elif word == "filesystems":
-            self._filesystems.extend(decoder(tuple[Filesystem, ...])(value))
-        elif word == "problems":
-            self._problems.extend(decoder(tuple[Problem, ...])(value))
-        elif word == "references":
-            self._references.extend(decoder(tuple[str, ...])(value))
-        else:
-            raise WorkerError(f"an unexpected word, {word[:80]!r}")
-        others = len(self._caches) + len(self._filesystems) + len(self._problems) + len(self._references)
-        if others > _MOST_OTHERS:
-            raise WorkerError("it does not come to an end")
-
-
-def _check(entry: Entry) -> None:
-    """An entry lies below its cache; the worker that removes it checks that with the kernel, again."""
-    names = [*entry.path.split("/"), *entry.parts]
-    if any(name in {"", ".", ".."} or (name in entry.parts and "/" in name) for name in names):
-        raise WorkerError(f"an entry outside of its cache: {entry.path[:200]!r}")

@@ -68,7 +68,10 @@ class RealFiles:
 
     def real_path(self, path: str) -> str:
         """Absolute, links resolved as far as it exists."""
-        return os.path.realpath(path)
+        try:
+            return os.path.realpath(path)
+        except RecursionError:  # a thousand links: the kernel follows 40, so nothing can be reached there
+            return os.path.abspath(path)
 
     def open_folder(self, path: str) -> OpenFolder:
         """See ``folders.open_folder``."""

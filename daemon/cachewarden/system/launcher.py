@@ -103,6 +103,8 @@ class Launcher:
         self._rules = rules
         self._children: dict[int, _Child] = {}
         self._roster: dict[int, Owner] | None = None
+        self._in_vain: set[int] = set()
+        """Owners whose workers did not go while a new one waited, and none has gone since."""
 
     def serve(self) -> None:
         """Until the service closes its end."""
@@ -205,9 +207,10 @@ class Launcher:
     def _refusal(self, owner: Owner) -> int | None:
         """Why this owner gets no other worker. Those that have done their work, or were killed, get time to be gone.
 
-        Where a killed one does not go, another one would hang as well.
+        Once: whoever asks again and again must not keep everybody waiting. Where a killed one does not go, another
+        one would hang as well.
         """
-        until = time.monotonic() + _DYING
+        until = time.monotonic() + (0 if owner.uid in self._in_vain else _DYING)
         while True:
             theirs = [child for child in self._children.values() if child.uid == owner.uid]
             hangs = any(child.killed for child in theirs)
@@ -215,6 +218,7 @@ class Launcher:
                 return None
             left = until - time.monotonic()
             if left <= 0:
+                self._in_vain.add(owner.uid)
                 return STILL_THERE if hangs else NOT_STARTED
             self._reap_ended(self._ready(left * 1000, listen=False))
 
@@ -234,6 +238,7 @@ class Launcher:
     def _kill(self, child: _Child) -> None:
         """The whole group: a worker starts nobody, but a hostile one might."""
         child.deadline, child.killed = _NEVER, True
+        self._in_vain.discard(child.uid)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
         with suppress(ProcessLookupError, PermissionError):
@@ -243,6 +248,7 @@ class Launcher:
         _, status = os.waitpid(child.pid, 0)
         os.close(child.pidfd)
         del self._children[child.number]
+        self._in_vain.discard(child.uid)
         self._ended(child.number, os.waitstatus_to_exitcode(status))
 
     def _ended(self, number: int, status: int) -> None:

@@ -40,6 +40,7 @@ CREATE TABLE sightings (
 """
 _KEPT_CYCLES = 1000
 _KEPT_REMOVALS = 200_000
+_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,11 +236,11 @@ class SqliteStore:
         failures = sum(len(outcome.failures) for outcome in record.outcomes)
         cycle = (
             record.id, record.trigger, record.started_at, record.finished_at,
-            record.freed, len(record.outcomes), failures, record.plan.shortfall,
+            _storable_sum(record.freed), len(record.outcomes), failures, _storable_sum(record.plan.shortfall),
         )  # fmt: skip
         removals: list[tuple[object, ...]] = [
             (
-                record.id, record.finished_at, outcome.policy, outcome.cache.ecosystem,
+                record.id, record.finished_at, outcome.policy, _storable(outcome.cache.ecosystem),
                 _storable(outcome.cache.owner.name),
                 _storable(outcome.cache.path), _storable(gone.path), gone.kind.value, _storable_or_none(gone.name),
                 _storable_or_none(gone.version), gone.freed, _storable(gone.reason),
@@ -301,6 +302,11 @@ def _storable_or_none(text: str | None) -> str | None:
 def _storable(text: str) -> str:
     """SQLite keeps UTF-8 only: bytes that are no text are written as escapes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _storable_sum(figure: int) -> int:
+    """SQLite's integers end where one figure of a worker may: lies of one owner must not cost all their history."""
+    return min(figure, _LARGEST)
 
 
 def _escaped(path: str) -> str:
