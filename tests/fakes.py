@@ -133,7 +133,7 @@ class FakeStore:
     def save_memories(self, memories: Mapping[str, Memory]) -> None:
         self._memories.update(memories)
 
-    def forget_caches(self, known: Iterable[str], before: Instant) -> None:
+    def forget_caches(self, known: Iterable[str], before: Instant, most: int) -> None:
         kept = set(known)
         for cache in [each for each in self._sightings if each not in kept]:
             if all(max(one.first_seen, one.last_used) < before for one in self._sightings[cache].values()):

@@ -88,7 +88,7 @@ def test_caches_that_are_gone_for_long_are_forgotten_and_no_others(tmp_path: Pat
         store.save_sightings(
             cache, {"p": Sighting(Instant(1), Instant(used)), "q": Sighting(Instant(1), Instant(1))}, ()
         )
-    store.forget_caches(["known", "\udcff"], Instant(40))
+    store.forget_caches(["known", "\udcff"], Instant(40), 10)
     assert [bool(store.sightings(each)) for each in ("known", "gone", "unplugged", "\udcff")] == [
         True,
         False,
@@ -154,3 +154,28 @@ def test_a_lock_is_had_by_one_at_a_time_and_never_waited_for(tmp_path: Path) -> 
     second.take("another cycle")
     first.close()
     second.close()
+
+
+def test_of_an_owners_caches_that_are_gone_the_most_recent_are_kept_and_others_owners_are_not_touched(
+    tmp_path: Path,
+) -> None:
+    store = SqliteStore(str(tmp_path), writable=True)
+    for number in range(9):
+        store.save_sightings(f"1001 /c{number}", {"p": Sighting(Instant(number), Instant(50))}, ())
+    store.save_sightings("1002 /c", {"p": Sighting(Instant(0), Instant(50))}, ())
+    store.forget_caches([], Instant(10), 3)
+    left = [each for each in (*(f"1001 /c{number}" for number in range(9)), "1002 /c") if store.sightings(each)]
+    assert left == ["1001 /c6", "1001 /c7", "1001 /c8", "1002 /c"]
+
+
+def test_removals_with_endless_paths_take_a_bounded_place(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path), writable=True, kept_text=100_000)
+    for number in range(30):
+        one = cycle(f"c{number}", at=number)
+        gone = tuple(removed(f"{number}-{each}-" + "x" * 3000) for each in range(10))
+        store.save_cycle(replace(one, outcomes=(replace(one.outcomes[0], removed=gone),)))
+    with sqlite3.connect(tmp_path / FILE) as database:
+        ((text,),) = database.execute("SELECT sum(length(cache) + length(path) + length(reason)) FROM removals")
+    database.close()
+    assert 10_000 < text <= 100_000
+    assert len(store.cycles(50)) == 30

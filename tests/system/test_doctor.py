@@ -72,6 +72,27 @@ def test_the_remedy_gives_away_no_file_that_has_a_name_elsewhere(machine: Machin
     assert secret.stat().st_uid == 0
 
 
+def test_what_a_link_leads_to_is_never_offered_to_be_given_away(machine: Machine) -> None:
+    """With a pip.conf that names a place behind a link of ann's, also one that she lays after the look."""
+    secret = machine.folder / "opt" / "etc" / "pip"
+    pip_responses(secret, 2)
+    (machine.home("ann") / "x").symlink_to("/opt/etc")
+    config = machine.home("ann") / ".config" / "pip"
+    config.mkdir(parents=True)
+    (config / "pip.conf").write_text("[global]\ncache-dir = /home/ann/x/pip\n")
+    machine.give(machine.home("ann"), "ann")
+    assert findings(machine, "files of others") == []
+    (machine.home("ann") / "x").unlink()
+    pip_responses(machine.home("ann") / "x" / "pip", 2)
+    machine.give(machine.home("ann") / "x", "ann")
+    machine.give(machine.home("ann") / "x" / "pip", "root")
+    (found,) = findings(machine, "files of others")
+    (machine.home("ann") / "x").rename(machine.home("ann") / "y")
+    (machine.home("ann") / "x").symlink_to("/opt/etc")
+    assert subprocess.run(machine.inside("sh", "-c", found["remedy"]), timeout=60).returncode != 0
+    assert {path.stat().st_uid for path in secret.rglob("*")} == {0}
+
+
 def test_unknown_owners_missing_homes_and_misspelt_keys_are_found_with_a_remedy(machine: Machine) -> None:
     machine.config.write_text("version: 1\nowners: [ann, bob, eve]\npolicies: []\n")
     (machine.home("ann") / ".condarc").write_text("pkg_dirs: [/x]\n")

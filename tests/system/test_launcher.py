@@ -292,6 +292,32 @@ def test_a_kind_of_work_that_there_is_not_is_not_done() -> None:
         assert wait_for_end(workers) == {5: NOT_STARTED}
 
 
+def test_a_channel_that_the_service_has_not_made_gets_no_worker(tmp_path: Path) -> None:
+    """A worker of root would speak to whoever listens there."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(tmp_path / "socket"))
+    listener.listen()
+    named = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    named.connect(str(tmp_path / "socket"))
+    datagrams, messages = (
+        socket.socketpair(socket.AF_UNIX, kind) for kind in (socket.SOCK_DGRAM, socket.SOCK_SEQPACKET)
+    )
+    with launched(tell_about_yourself, ANN) as workers, open("/dev/null", "rb") as file:
+        for number, attached in enumerate(
+            (named.fileno(), datagrams[0].fileno(), messages[0].fileno(), file.fileno())
+        ):
+            request = f'{{"v":2,"op":"start","number":{90 + number},"uid":61001,"work":"look"}}'.encode()
+            socket.send_fds(workers.launcher, [request], [attached])
+        workers.owners()
+        assert workers.notice() == {}
+        accepted, _ = listener.accept()
+        accepted.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            accepted.recv(10)
+    for each in (listener, named, accepted, *datagrams, *messages):
+        each.close()
+
+
 def test_one_owner_cannot_have_all_the_workers() -> None:
     with launched(sleep_for_ever, ANN, BOB) as workers:
         jobs = [workers.start(ANN, "watch") for _ in range(4)]

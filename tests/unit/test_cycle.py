@@ -8,7 +8,7 @@ import pytest
 import makers
 from cachewarden.model.caches import Filesystem, Kind, Look, MeasuredCache, Owner, Problem
 from cachewarden.model.errors import WorkerError
-from cachewarden.model.findings import Finding
+from cachewarden.model.findings import Fact
 from cachewarden.model.plans import CycleRecord, Failure, Outcome, Purge, RemovedEntry, State
 from cachewarden.model.policies import ActionKind, Amount, Marks, Policy, Settings
 from cachewarden.model.units import Bytes, Instant, Seconds
@@ -43,7 +43,7 @@ class FakeWorkers:
             raise WorkerError(f"the worker of {owner.name} failed: it ended without an answer")
         return self.looks[owner.name]
 
-    def examine(self, owner: Owner, hooks: Hooks) -> tuple[Finding, ...]:
+    def examine(self, owner: Owner, hooks: Hooks) -> tuple[Fact, ...]:
         return ()
 
     def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:

@@ -12,9 +12,9 @@ from cachewarden.ecosystems import conda_config, pip_config
 from cachewarden.ecosystems.base import StrangeKey, Surroundings
 from cachewarden.examine import examine
 from cachewarden.model.caches import Problem
-from cachewarden.model.findings import Finding, Severity
+from cachewarden.model.findings import Fact, FactKind, Finding, Severity
 from cachewarden.model.units import NANOSECONDS, Bytes, Inodes, Instant
-from cachewarden.service import doctor
+from cachewarden.service import doctor, remedies
 from cachewarden.service.doctor import Machine
 from cachewarden.system.ports import Mount, Space
 from cachewarden.system.unit import UnitState
@@ -133,7 +133,7 @@ def test_keys_that_the_tools_do_not_know_are_found_with_the_nearest_that_they_do
         StrangeKey("/home/ann/.condarc", "pkg_dirs", "pkgs_dirs"),
         StrangeKey("/home/ann/.condarc", "foo", None),
     )
-    found = examine(surroundings, [], [pip, conda], None)
+    found = list(remedies.findings(ANN, examine(surroundings, [], [pip, conda]), None))
     keys = [each for each in found if each.check == "configuration"]
     assert [(each.subject, each.problem, each.remedy) for each in keys][2:] == [
         ("/home/ann/.condarc", "conda does not know 'pkg_dirs' and ignores it", "'pkgs_dirs' is near: correct it"),
@@ -142,7 +142,7 @@ def test_keys_that_the_tools_do_not_know_are_found_with_the_nearest_that_they_do
 
 
 def test_a_home_that_is_not_there_is_told() -> None:
-    (found,) = examine(Surroundings(ANN, {}, FakeFiles()), [], [], None)
+    (found,) = remedies.findings(ANN, examine(Surroundings(ANN, {}, FakeFiles()), [], []), None)
     assert (found.severity, "the home /home/ann is not there" in found.problem) == (Severity.NOTE, True)
 
 
@@ -159,3 +159,26 @@ def test_the_screen_has_the_remedy_in_one_piece_and_ends_with_a_verdict() -> Non
         "check": "service", "severity": "error", "subject": "x", "problem": "it does not run",
         "remedy": "systemctl start x",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["/etc/systemd", "/home/ann", "/home/ann/../bob", "/home/ann//x", "/home/annex/x", "/home/ann/x\n; id", "x"],
+)
+def test_no_command_is_offered_for_a_place_that_is_not_plainly_in_the_owners_home(place: str) -> None:
+    """A worker may lie, and root types what is offered."""
+    for kind in (FactKind.TAKEN_OVER, FactKind.FOREIGN_FILES):
+        (found,) = remedies.findings(ANN, [Fact(kind, place, "x; id", uid=0)], None)
+        assert "chown" not in found.remedy
+
+
+def test_a_command_quotes_the_place_and_looks_where_it_is() -> None:
+    (found,) = remedies.findings(ANN, [Fact(FactKind.TAKEN_OVER, "/home/ann/$(id) x", uid=0)], None)
+    assert found.remedy.startswith("""(cd -P '/home/ann/$(id) x' && [ "$PWD" = '/home/ann/$(id) x' ] && find . """)
+
+
+def test_a_name_that_a_user_chose_for_a_mount_or_a_cache_is_no_command_and_no_second_path() -> None:
+    (disk,) = doctor.disks([replace(makers.filesystem(read_only=True), mount="/media/ann/$(id)>x")])
+    assert disk.remedy.startswith("mount -o remount,rw '/media/ann/$(id)>x';")
+    (shut,) = doctor.hidden(replace(GOOD, writable=("/home",)), [makers.cache(path="/data/x /etc")])
+    assert "/etc" not in shut.remedy

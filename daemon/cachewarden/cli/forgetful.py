@@ -42,6 +42,6 @@ class Forgetful:
         """As the store."""
         self._store.save_sightings(cache, seen, gone)
 
-    def forget_caches(self, known: Iterable[str], before: Instant) -> None:
+    def forget_caches(self, known: Iterable[str], before: Instant, most: int) -> None:
         """As the store."""
-        self._store.forget_caches(known, before)
+        self._store.forget_caches(known, before, most)

@@ -8,7 +8,7 @@ from cachewarden.cli.interruption import Interruption
 from cachewarden.cli.progress import Progress
 from cachewarden.cli.session import Session
 from cachewarden.model.caches import Filesystem, Look, Owner, Snapshot
-from cachewarden.model.findings import Finding
+from cachewarden.model.findings import Fact
 from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge
 from cachewarden.model.policies import ActionKind, Policy, Settings
 from cachewarden.record import Recorder
@@ -54,7 +54,7 @@ class _Careful:
     def look(self, owner: Owner, hooks: Hooks) -> Look:
         return self._workers.look(owner, hooks)
 
-    def examine(self, owner: Owner, hooks: Hooks) -> tuple[Finding, ...]:
+    def examine(self, owner: Owner, hooks: Hooks) -> tuple[Fact, ...]:
         return self._workers.examine(owner, hooks)
 
     def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:

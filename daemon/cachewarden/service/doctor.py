@@ -4,6 +4,8 @@ What concerns one owner's files is examined by that owner's worker (``examine``)
 here.
 """
 
+import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from cachewarden.model.errors import ConfigError, WorkerError
 from cachewarden.model.findings import Finding, Severity
 from cachewarden.model.policies import Settings
 from cachewarden.model.units import NANOSECONDS, Bytes, Instant, human_bytes, rfc3339
+from cachewarden.service import remedies
 from cachewarden.service.program import Program
 from cachewarden.service.workers import Hooks, Workers
 from cachewarden.settings.loader import builtin
@@ -25,6 +28,7 @@ _SMALL_TMP = Bytes(1 << 30)
 _TIGHT_TMP = Bytes(512 << 20)
 _FIRST_YEAR = 1_735_689_600
 """2025-01-01: before this program was written."""
+_PLAIN = re.compile(r"/[A-Za-z0-9/._@+-]*")
 _AHEAD = 3600 * NANOSECONDS
 
 
@@ -101,11 +105,11 @@ def _owners(workers: Workers, settings: Settings, hooks: Hooks) -> Iterator[Find
         if settings.owners is not None and owner.name not in settings.owners:
             continue
         try:
-            yield from workers.examine(owner, hooks)
+            yield from remedies.findings(owner, workers.examine(owner, hooks), machine.most_watches())
         except WorkerError as error:
             yield Finding(
                 "owner", Severity.WARNING, owner.name, str(error),
-                f"see whether {owner.home} can be reached: `sudo -u {owner.name} ls {owner.home}`",
+                f"see whether it answers: sudo -u {shlex.quote(owner.name)} ls {shlex.quote(owner.home)}",
             )  # fmt: skip
 
 
@@ -161,7 +165,7 @@ def disks(filesystems: Iterable[Filesystem]) -> Iterator[Finding]:
         if each.read_only:
             yield Finding(
                 "disk", Severity.WARNING, each.mount, "it is mounted read-only: nothing can be removed from it",
-                f"mount -o remount,rw {each.mount}; after errors of the disk: dmesg, fsck",
+                f"mount -o remount,rw {shlex.quote(each.mount)}; after errors of the disk: dmesg, fsck",
             )  # fmt: skip
         elif not each.tracks_atime:
             yield Finding(
@@ -200,8 +204,15 @@ def hidden(state: unit.UnitState | None, caches: Iterable[MeasuredCache]) -> Ite
         if not any(path == each or path.startswith(each.rstrip("/") + "/") for each in state.writable):
             yield Finding(
                 "sandbox", Severity.WARNING, path, "the sandbox of the service does not let it remove anything there",
-                f"systemctl edit cachewarden, and the two lines: [Service], ReadWritePaths=-{path}",
+                f"systemctl edit cachewarden, and the two lines: [Service], {_read_write(path)}",
             )  # fmt: skip
+
+
+def _read_write(path: str) -> str:
+    """The line of a unit; systemd would take a space for the end of a path, and a percent sign for more than that."""
+    if _PLAIN.fullmatch(path):
+        return f"ReadWritePaths=-{path}"
+    return "ReadWritePaths= with the path, written as systemd.syntax(7) says"
 
 
 def clock(now: Instant, finished: Iterable[Instant]) -> Iterator[Finding]:

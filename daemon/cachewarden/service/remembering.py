@@ -1,5 +1,6 @@
 """What a cycle recalls from the store and what it leaves there, in few and small writes."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
@@ -13,6 +14,11 @@ from cachewarden.system.store import Memory, Sighting, Store
 _DAY = 86_400 * NANOSECONDS
 FORGET_AFTER = 180 * _DAY
 """Sightings of caches that are gone for so long are of no use: users come and go, and name many places."""
+MOST_SIGHTINGS = 300_000
+"""Entries of one owner that are remembered; what is beyond is known by what the files themselves tell."""
+MOST_ABSENT = 20
+"""Caches of one owner that are remembered while they are not there, as a disk that is unplugged."""
+_LONGEST_PLACE = 200
 FIRST_NOTE = 1 * NANOSECONDS
 SIGHTINGS_EVERY = 300 * NANOSECONDS
 """At most one write of sightings in this time: flash cards wear out (cargo keeps the same pace)."""
@@ -29,6 +35,7 @@ class Remembering:
         self._failures: set[tuple[str, str, str]] = set()
         self._noted_at = Instant(0)
         self._tidied_at = Instant(0)
+        self._present: set[str] = set()
         self._pause = FIRST_NOTE
 
     def recall(self, snapshot: Snapshot, settings: Settings) -> Snapshot:
@@ -95,12 +102,19 @@ class Remembering:
         if record.finished_at - self._saved_at >= SIGHTINGS_EVERY or record.freed:
             self._saved_at = record.finished_at
             gone = {(_place(each.cache), entry.path) for each in record.outcomes for entry in each.removed}
+            left: dict[int, int] = {}
             for cache in snapshot.caches:
-                self._save_sightings(cache, record.started_at, gone)
-        if record.finished_at - self._tidied_at >= _DAY:
-            self._tidied_at = record.finished_at
-            present = [_place(cache.cache) for cache in snapshot.caches]
-            self._store.forget_caches(present, Instant(record.finished_at - FORGET_AFTER))
+                uid = cache.cache.owner.uid
+                left[uid] = left.get(uid, MOST_SIGHTINGS) - len(cache.entries)
+                if left[uid] >= 0:
+                    self._save_sightings(cache, record.started_at, gone)
+            self._tidy({_place(cache.cache) for cache in snapshot.caches}, record.finished_at)
+
+    def _tidy(self, present: set[str], now: Instant) -> None:
+        """Once a day, and whenever caches come or go: whoever renames one all the time must not fill the state."""
+        if present != self._present or now - self._tidied_at >= _DAY:
+            self._present, self._tidied_at = present, now
+            self._store.forget_caches(present, Instant(now - FORGET_AFTER), MOST_ABSENT)
 
     def _is_news(self, record: CycleRecord) -> bool:
         """Something went, something new failed, or a person asked for it: the same failure again is no history."""
@@ -131,4 +145,7 @@ class Remembering:
 
 def _place(cache: Cache) -> str:
     """A cache's name in the sightings, with its owner: what one says of a path is nothing to another."""
-    return f"{cache.owner.uid} {cache.path}"
+    path = cache.path
+    if len(path) > _LONGEST_PLACE:  # it stands in every row
+        path = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{cache.owner.uid} {path}"

@@ -20,7 +20,7 @@ from cachewarden.ecosystems.base import Context, Surroundings
 from cachewarden.measure import filesystem_of, measure_cache, references
 from cachewarden.model.caches import Entry, Filesystem, Look, MeasuredCache, Owner, Problem
 from cachewarden.model.errors import RefusedError, WorkerError
-from cachewarden.model.findings import Finding
+from cachewarden.model.findings import Fact
 from cachewarden.model.plans import Chosen, Failure, Outcome, Purge, RemovedEntry
 from cachewarden.model.policies import ExtraCache
 from cachewarden.model.units import Bytes
@@ -28,7 +28,6 @@ from cachewarden.service.sampling import Mark
 from cachewarden.service.wire import Channel, decoder, encoder
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.files import RealFiles
-from cachewarden.system.machine import most_watches
 from cachewarden.system.processes import RealProcesses
 from cachewarden.system.runas import Limits
 
@@ -146,23 +145,20 @@ def purge(
         return PurgeReply(outcome, None)
 
 
-def examine(whom: Whom) -> tuple[Finding, ...]:
-    """What stands in the way of serving the owner."""
+def examine(whom: Whom) -> tuple[Fact, ...]:
+    """What there is to know about the ways of the owner."""
     surroundings = Surroundings(whom.owner, whom.environ, RealFiles(whom.owner))
     found = discover(surroundings, whom.extras)
     caches = [each.cache for each in found.caches]
-    findings = examination.examine(surroundings, caches, found.located, most_watches())
-    return tuple(
-        Finding(each.check, each.severity, _tame(each.subject), _tame(each.problem), _tame(each.remedy))
-        for each in findings
-    )
+    facts = examination.examine(surroundings, caches, found.located)
+    return tuple(replace(each, place=_tame(each.place), detail=_tame(each.detail)) for each in facts)
 
 
 def preload() -> None:
     """Imports all that a worker may need later: an owner may not be able to read our interpreter's files."""
     for name in _NEEDED_LATER:
         importlib.import_module(name)
-    for each in (Purge, PurgeReply, Look, Entry, RemovedEntry, MeasuredCache, Filesystem, Mark, Finding):
+    for each in (Purge, PurgeReply, Look, Entry, RemovedEntry, MeasuredCache, Filesystem, Mark, Fact):
         decoder(each)
         encoder(each)
 
@@ -207,7 +203,7 @@ def _answer(whom: Whom, stream: socket.socket, word: str, value: object) -> None
         reply = purge(whom, action, may_go_on=hear.may_go_on, progress=lambda gone: channel.send("gone", tell(gone)))
         channel.send("done", encoder(PurgeReply)(replace(reply, outcome=_in_short(reply.outcome))))
     elif word == "examine":
-        channel.send("findings", encoder(tuple[Finding, ...])(examine(whom)))
+        channel.send("facts", encoder(tuple[Fact, ...])(examine(whom)))
     elif word == "watch":
         from cachewarden.service.watcher import watch
 

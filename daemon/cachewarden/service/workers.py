@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
-from cachewarden.examine import MOST_FINDINGS
+from cachewarden.examine import MOST_FACTS
 from cachewarden.model.caches import Filesystem, Look, Owner
 from cachewarden.model.errors import WorkerError
-from cachewarden.model.findings import Finding
+from cachewarden.model.findings import Fact
 from cachewarden.model.plans import Chosen, Outcome, Purge, RemovedEntry
 from cachewarden.model.policies import ExtraCache
 from cachewarden.model.units import Bytes
@@ -55,8 +55,8 @@ class Workers(Protocol):
         """What the owner has."""
         ...
 
-    def examine(self, owner: Owner, hooks: Hooks) -> tuple[Finding, ...]:
-        """What stands in the way of serving the owner."""
+    def examine(self, owner: Owner, hooks: Hooks) -> tuple[Fact, ...]:
+        """What there is to know of what stands in the owner's way."""
         ...
 
     def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
@@ -67,12 +67,12 @@ class Workers(Protocol):
 _Answer = TypeVar("_Answer")
 
 
-def _hear_findings(hear: Callable[[], Message]) -> tuple[Finding, ...]:
+def _hear_facts(hear: Callable[[], Message]) -> tuple[Fact, ...]:
     word, value = hear()
-    if word != "findings":
+    if word != "facts":
         raise WorkerError(f"an unexpected word, {word[:80]!r}")
-    found: tuple[Finding, ...] = decoder(tuple[Finding, ...])(value)
-    return found[:MOST_FINDINGS]
+    found: tuple[Fact, ...] = decoder(tuple[Fact, ...])(value)
+    return found[:MOST_FACTS]
 
 
 class LocalWorkers:
@@ -98,7 +98,7 @@ class LocalWorkers:
         hooks.beat()
         return worker.look(replace(self._whom(), owner=owner))
 
-    def examine(self, owner: Owner, hooks: Hooks) -> tuple[Finding, ...]:
+    def examine(self, owner: Owner, hooks: Hooks) -> tuple[Fact, ...]:
         """In this process."""
         hooks.beat()
         return worker.examine(replace(self._whom(), owner=owner))
@@ -186,9 +186,9 @@ class LaunchedWorkers:
         """By a worker of ``owner``."""
         return self._ask(owner, "look", lambda hear: self._voucher.look(owner, Collector(owner).collect(hear)), hooks)
 
-    def examine(self, owner: Owner, hooks: Hooks) -> tuple[Finding, ...]:
+    def examine(self, owner: Owner, hooks: Hooks) -> tuple[Fact, ...]:
         """By a worker of ``owner``."""
-        return self._ask(owner, "examine", _hear_findings, hooks)
+        return self._ask(owner, "examine", _hear_facts, hooks)
 
     def _ask(
         self, owner: Owner, work: str, take: Callable[[Callable[[], Message]], _Answer], hooks: Hooks

@@ -2,7 +2,9 @@
 
 import errno
 import os
+import re
 import stat
+from collections.abc import Iterator
 
 from cachewarden.model.caches import Owner
 from cachewarden.model.units import Bytes, Inodes
@@ -10,7 +12,7 @@ from cachewarden.system.folders import OpenFolder, mount_number, open_folder
 from cachewarden.system.ports import Mount, Space
 from cachewarden.system.trust import check_step, is_roots_alone, trusted_way
 
-_OCTAL_ESCAPES = (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\"))
+_OCTAL_ESCAPE = re.compile(rb"\\([0-7]{3})")
 
 
 class RealFiles:
@@ -81,18 +83,17 @@ class RealFiles:
         """The mount whose number the kernel gives for ``path``."""
         fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
-            number = str(mount_number(fd))
+            number = mount_number(fd)
         finally:
             os.close(fd)
-        for line in _mount_lines():
-            fields = line.split()
-            if fields[0] == number:
-                return _mount(fields)
+        for own, mount in _mounts():
+            if own == number:
+                return mount
         raise OSError(errno.ENOENT, "no mount holds this path", path)
 
     def mounts(self) -> dict[str, Mount]:
         """All mounts that are seen here, by mount point; of several at one point the last, which hides the others."""
-        return {mount.mount: mount for mount in (_mount(line.split()) for line in _mount_lines())}
+        return {mount.mount: mount for _, mount in _mounts()}
 
     def is_roots_alone(self, path: str) -> bool:
         """See ``trust.is_roots_alone``."""
@@ -109,22 +110,29 @@ class RealFiles:
         )
 
 
-def _mount_lines() -> list[str]:
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-        return lines.read().splitlines()
+def _mounts() -> Iterator[tuple[int, Mount]]:
+    """Mounts with the kernel's numbers, in its order. A line that is none is passed over."""
+    with open("/proc/self/mountinfo", "rb") as file:
+        for line in file.read().split(b"\n"):
+            try:
+                yield parse_mount(line)
+            except (ValueError, IndexError):
+                continue
 
 
-def _mount(fields: list[str]) -> Mount:
-    """From a line of mountinfo (proc(5)): number, parent, device, root, mount point, options … - type source."""
-    point = fields[4]
-    for escape, character in _OCTAL_ESCAPES:
-        point = point.replace(escape, character)
-    options = set(fields[5].split(","))
-    rest = fields[fields.index("-") + 1 :]
-    super_options = set(rest[2].split(",")) if len(rest) > 2 else set()
-    return Mount(
-        mount=point,
-        type=rest[0],
-        tracks_atime="noatime" not in options | super_options,
-        read_only="ro" in options | super_options,
+def parse_mount(line: bytes) -> tuple[int, Mount]:
+    """A line of mountinfo (proc(5)): number, parent, device, root, mount point, options … - type source options.
+
+    Bytes, parted at spaces alone: users choose names, and the kernel escapes no other white space that Unicode has.
+    ValueError or IndexError for what is no such line.
+    """
+    fields = line.split(b" ")
+    options = set(fields[5].split(b","))
+    rest = fields[fields.index(b"-", 6) + 1 :]
+    super_options = set(rest[2].split(b",")) if len(rest) > 2 else set()
+    return int(fields[0]), Mount(
+        mount=os.fsdecode(_OCTAL_ESCAPE.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), fields[4])),
+        type=os.fsdecode(rest[0]),
+        tracks_atime=b"noatime" not in options | super_options,
+        read_only=b"ro" in options | super_options,
     )

@@ -26,11 +26,16 @@ class SystemdJournal:
             return
         from systemd import journal
 
-        plain = {name: _encodable(str(value)) for name, value in fields.items()}
+        plain = plain_fields(fields)
         try:
-            journal.send(_encodable(message), PRIORITY=priority, SYSLOG_IDENTIFIER="cachewarden", **plain)
+            journal.send(printable(message), PRIORITY=priority, SYSLOG_IDENTIFIER="cachewarden", **plain)
         except OSError as error:
             _write(sys.stderr, f"cachewarden: journal not reached ({error}): {message}")
+
+
+def plain_fields(fields: Mapping[str, str | int]) -> dict[str, str]:
+    """Texts that no terminal obeys and no reader takes for several lines: names of files may hold anything."""
+    return {name: printable(str(value)) for name, value in fields.items()}
 
 
 class StreamJournal:

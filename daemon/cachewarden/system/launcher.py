@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -33,6 +34,8 @@ _LARGEST = 1 << 53
 _NEVER = float("inf")
 _LONGEST_POLL = 3_600_000
 _LAST_WAIT = 2.0
+_CREDENTIALS = struct.Struct("iii")
+"""``struct ucred``: pid, uid, gid (unix(7))."""
 NOT_STARTED, STILL_THERE = -1000, -1001
 """Statuses of workers that never were: refused, and refused since an earlier one of this owner cannot be ended."""
 
@@ -103,6 +106,7 @@ class Launcher:
         self._rules = rules
         self._children: dict[int, _Child] = {}
         self._roster: dict[int, Owner] | None = None
+        self._pid = os.getpid()
         self._in_vain: set[int] = set()
         """Owners whose workers did not go while a new one waited, and none has gone since."""
 
@@ -172,7 +176,7 @@ class Launcher:
         elif request.operation == "kill":
             if child := self._children.get(request.number):
                 self._kill(child)
-        elif descriptors:
+        elif descriptors and _is_a_channel(descriptors[0]):
             self._start(request, descriptors[0])
 
     def _tell_owners(self) -> None:
@@ -228,7 +232,7 @@ class Launcher:
         try:
             for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(each, signal.SIG_DFL)
-            become(owner, limits, switch=self._rules.switch, channel=descriptor)
+            become(owner, limits, switch=self._rules.switch, channel=descriptor, parent=self._pid)
             with socket.socket(fileno=descriptor) as channel:
                 self._rules.work(owner, channel, work)
             status = 0
@@ -257,6 +261,27 @@ class Launcher:
     def _answer(self, message: dict[str, object]) -> None:
         with suppress(OSError):  # a service that is gone, or does not listen, is noticed by the next reading
             self._channel.send(json.dumps(message).encode(), socket.MSG_DONTWAIT)
+
+
+def _is_a_channel(descriptor: int) -> bool:
+    """Whether it is one end of a pair that the service has made.
+
+    A worker speaks into it with its owner's name, root's for one: it must not be led to some other listener.
+    """
+    copy = os.dup(descriptor)
+    try:
+        channel = socket.socket(fileno=copy)
+    except OSError:  # no socket at all
+        os.close(copy)
+        return False
+    with channel:
+        try:
+            if (channel.family, channel.type) != (socket.AF_UNIX, socket.SOCK_STREAM) or channel.getpeername():
+                return False
+            peer = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        except OSError:
+            return False
+    return int(_CREDENTIALS.unpack(peer)[1]) in {0, os.geteuid()}
 
 
 def fork_launcher(rules: Rules) -> socket.socket:

@@ -10,6 +10,9 @@ import psutil
 from cachewarden.system.ports import Process
 
 _FRESH = 0.2
+_STATUS = 4096
+_ARGUMENTS, _LEAST_ARGUMENTS, _ALL_ARGUMENTS = 8192, 256, 32 << 20
+"""Bytes of one command line that are looked at, when there are too many, and of all: tools are named at the start."""
 _Seen = TypeVar("_Seen")
 
 
@@ -61,16 +64,35 @@ class RealProcesses:
 
 
 def _running() -> Iterator[Process]:
+    """Read by hand: any user can have a command line of gigabytes, and psutil reads it whole."""
     own = {os.getpid(), os.getppid()}
-    for item in psutil.process_iter():
-        if item.pid in own:
+    left = _ALL_ARGUMENTS
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) in own:
             continue
         try:
-            with item.oneshot():
-                arguments = tuple(item.cmdline())
-                yield Process(item.pid, item.uids().real, item.name(), arguments)
-        except (psutil.Error, OSError):
+            status = _start_of(f"/proc/{name}/status", _STATUS)
+            arguments = _start_of(f"/proc/{name}/cmdline", min(_ARGUMENTS, max(left, _LEAST_ARGUMENTS)))
+            left -= len(arguments)
+            yield _process(int(name), status, arguments)
+        except (OSError, ValueError):
             continue  # gone meanwhile, or hidden from us
+
+
+def _start_of(path: str, size: int) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, size)
+    finally:
+        os.close(fd)
+
+
+def _process(pid: int, status: bytes, arguments: bytes) -> Process:
+    """From the first lines of ``status`` (proc(5)) and the start of the command line; ValueError without a uid."""
+    fields = dict(line.partition(b":\t")[::2] for line in status.split(b"\n"))
+    words = arguments.rstrip(b"\0").split(b"\0") if arguments else []
+    uid = int(fields.get(b"Uid", b"").split(b"\t")[0])
+    return Process(pid, uid, os.fsdecode(fields.get(b"Name", b"")), tuple(map(os.fsdecode, words)))
 
 
 def _open_files(uid: int) -> Iterator[str]:

@@ -32,8 +32,8 @@ class Limits:
     threads: bool = False
 
 
-def become(owner: Owner, limits: Limits, *, switch: bool, channel: int) -> None:
-    """Turns this freshly forked process into a worker of ``owner``; there is no way back.
+def become(owner: Owner, limits: Limits, *, switch: bool, channel: int, parent: int) -> None:
+    """Turns this process, freshly forked by ``parent``, into a worker of ``owner``; there is no way back.
 
     ``channel`` is the one descriptor that stays open beside the standard ones, which lead nowhere. Without
     ``switch`` the ids stay (user mode), all else is the same. WorkerError when the kernel did not do as asked:
@@ -53,6 +53,8 @@ def become(owner: Owner, limits: Limits, *, switch: bool, channel: int) -> None:
         _lower(resource.RLIMIT_NPROC, 0)  # counted per user: only after the ids are the owner's
     privileges.gain_nothing()
     privileges.end_with_parent(signal.SIGKILL)
+    if os.getppid() != parent:
+        raise WorkerError("the launcher is gone: nobody would end this worker")
 
 
 def clean_environment(owner: Owner) -> dict[str, str]:

@@ -40,6 +40,8 @@ CREATE TABLE sightings (
 """
 _KEPT_CYCLES = 1000
 _KEPT_REMOVALS = 200_000
+_KEPT_TEXT = 64 << 20
+"""Characters of paths and reasons that the removals may take: users choose the lengths of paths."""
 _LARGEST = 2**63 - 1
 
 
@@ -122,17 +124,23 @@ class Store(Protocol):
         """Adds, replaces and forgets."""
         ...
 
-    def forget_caches(self, known: Iterable[str], before: Instant) -> None:
-        """Forgets the sightings of caches that are not ``known`` and in which nothing was seen since ``before``."""
+    def forget_caches(self, known: Iterable[str], before: Instant, most: int) -> None:
+        """Forgets the sightings of caches that are not ``known`` and in which nothing was seen since ``before``.
+
+        Of the others that are not known it keeps the ``most`` recent ones of each owner.
+        """
         ...
 
 
 class SqliteStore:
     """The ``Store`` on disk. Every failure turns it off: reads give nothing, writes do nothing, ``trouble`` tells."""
 
-    def __init__(self, folder: str, *, writable: bool, kept_cycles: int = _KEPT_CYCLES) -> None:
+    def __init__(
+        self, folder: str, *, writable: bool, kept_cycles: int = _KEPT_CYCLES, kept_text: int = _KEPT_TEXT
+    ) -> None:
         """Opens, or makes when ``writable``, ``FILE`` in ``folder``; never raises for a state that does not work."""
         self._kept_cycles = kept_cycles
+        self._kept_text = kept_text
         self.trouble: str | None = None
         self._path = os.path.join(folder, FILE)
         self._writable = writable
@@ -248,6 +256,7 @@ class SqliteStore:
             for outcome in record.outcomes
             for gone in outcome.removed
         ]  # fmt: skip
+        removals = _within(removals, self._kept_text // 2)
         self._write(
             [
                 ("INSERT OR REPLACE INTO cycles VALUES (?,?,?,?,?,?,?,?)", [cycle]),
@@ -258,6 +267,7 @@ class SqliteStore:
                     [(self._kept_cycles,)],
                 ),
                 ("DELETE FROM removals WHERE rowid <= (SELECT max(rowid) FROM removals) - ?", [(_KEPT_REMOVALS,)]),
+                (_DELETE_OLDER_HALF, [(self._kept_text,)] if removals else []),
             ]
         )
 
@@ -282,17 +292,42 @@ class SqliteStore:
                 ]
             )
 
-    def forget_caches(self, known: Iterable[str], before: Instant) -> None:
+    def forget_caches(self, known: Iterable[str], before: Instant, most: int) -> None:
         """A disk that is away for a while comes back to what was known of it."""
-        latest = "SELECT cache FROM sightings GROUP BY cache HAVING max(max(first_seen, last_used)) < ?"
+        recent = (
+            "SELECT cache, max(first_seen) AS seen, max(last_used) FROM sightings GROUP BY cache ORDER BY seen DESC"
+        )
         kept = {_storable(cache) for cache in known}
-        gone = [row for row in self._read(latest, before) if row[0] not in kept]
+        absent: dict[str, int] = {}
+        gone: list[tuple[object, ...]] = []
+        for cache, first, used in self._read(recent):
+            if cache in kept:
+                continue
+            owner = str(cache).partition(" ")[0]
+            absent[owner] = absent.get(owner, 0) + 1
+            if absent[owner] > most or max(int(str(first)), int(str(used))) < before:
+                gone.append((cache,))
         if gone:
             self._write([("DELETE FROM sightings WHERE cache = ?", gone)])
 
 
 class _OtherVersionError(Exception):
     """A state file from another version of the program."""
+
+
+_DELETE_OLDER_HALF = """
+DELETE FROM removals WHERE rowid < (SELECT (min(rowid) + max(rowid)) / 2 FROM removals)
+AND (SELECT sum(length(cache) + length(path) + length(reason)) FROM removals) > ?
+"""
+
+
+def _within(rows: list[tuple[object, ...]], most: int) -> list[tuple[object, ...]]:
+    """The first rows whose texts are within a bound."""
+    for index, row in enumerate(rows):
+        most -= sum(len(each) for each in row if isinstance(each, str))
+        if most < 0:
+            return rows[:index]
+    return rows
 
 
 def _storable_or_none(text: str | None) -> str | None:
