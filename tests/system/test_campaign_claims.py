@@ -15,12 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from builders.disks import set_age
 from builders.launched import (
     ENTRY,
     FILESYSTEM,
     LIMITS,
     Homes,
     cache_of,
+    give,
     honest,
     in_a_child,
     launched,
@@ -30,6 +32,7 @@ from builders.launched import (
     tell_look,
 )
 from builders.siege import strange_lines
+from builders.synthetic import pip_responses
 from cachewarden.cli.render import json as screens
 from cachewarden.model.caches import Cache, Entry, Filesystem, Identity, Kind, MeasuredCache, Owner, Share
 from cachewarden.model.errors import WorkerError
@@ -315,3 +318,20 @@ def test_one_whose_workers_hang_in_every_cache_costs_one_time_limit(
     assert left(bob) == []
     assert took < 5
     assert len([each for each in record.outcomes if each.cache.owner == ann]) == 30
+
+
+def test_hundreds_of_entries_that_cannot_go_do_not_keep_the_disk_full(homes: Homes, tmp_path: Path) -> None:
+    """One user's, who forbids it to herself, and the first to go: what a policy wants is taken from the next then."""
+    ann, bob = homes
+    cache = Path(ann.home, ".cache/pip")
+    pip_responses(cache, 300, size=20_000)
+    set_age(cache, 1_000_000)
+    give(ann)
+    for folder, _, _ in os.walk(cache):
+        os.chmod(folder, 0o555)
+    before = len(left(bob))
+    wanted = settings(policy("space", kinds=(Kind.DOWNLOAD,), to_free=20_000))
+    with launched(honest, ann, bob) as workers:
+        record, log, _ = run_cycle(workers, wanted, tmp_path)
+    assert len(left(bob)) < before
+    assert (record.plan.shortfalls, strange_lines(log)) == ((), [])

@@ -42,8 +42,15 @@ def message(word: object, value: object = None, version: object = 1) -> bytes:
     return raw(json.dumps([version, word, value]).encode())
 
 
-GOOD_CACHE = ["pip", "/home/x/.cache/pip", [0, 0, "root", "/root"], "default"]
-GOOD_HEAD = message("cache", [GOOD_CACHE, 1, 4096, []])
+CACHE = MeasuredCache(Cache("pip", "/home/x/.cache/pip", Owner(0, 0, "root", "/root"), "default"), 1, Bytes(1), ())
+
+
+def head(path: str = CACHE.cache.path, entries: tuple[Entry, ...] = ()) -> bytes:
+    cache = dataclasses.replace(CACHE, cache=dataclasses.replace(CACHE.cache, path=path), entries=entries)
+    return message("cache", encoder(MeasuredCache)(cache))
+
+
+GOOD_HEAD = head()
 OUTSIDE = "an entry outside of its cache"
 
 
@@ -61,11 +68,8 @@ NO_LOOKS: dict[str, tuple[bytes, str]] = {
         f"a part {part!r}": (entries(parts=(part,)), OUTSIDE)
         for part in ("../x", "a/b", "", ".", "..", "/etc/passwd")
     },
-    "a relative cache": (message("cache", [["pip", "x", GOOD_CACHE[2], "y"], 1, 1, []]), "a cache without a place"),
-    "a cache with entries": (
-        message("cache", [GOOD_CACHE, 1, 1, [encoder(Entry)(ENTRY)]]),
-        "a cache without a place",
-    ),
+    "a relative cache": (head("x"), "a cache without a place"),
+    "a cache with entries": (head(entries=(ENTRY,)), "a cache without a place"),
     "entries of no cache": (message("entries", [encoder(Entry)(ENTRY)]), "an unexpected word, 'entries'"),
     "another word": (message("do this"), "an unexpected word, 'do this'"),
     "the word of a purge": (message("gone", ["a", "download", None, None, 1, ""]), "an unexpected word, 'gone'"),
@@ -155,7 +159,7 @@ def with_lie(told: object, way: tuple[int, ...], lie: object) -> object:
 
 
 MESSAGES: dict[str, tuple[object, object]] = {
-    "cache": (MeasuredCache, MeasuredCache(Cache("pip", "/x", Owner(1, 1, "a", "/"), "y"), 1, Bytes(1), ())),
+    "cache": (MeasuredCache, CACHE),
     "entries": (tuple[Entry, ...], (ENTRY,)),
     "filesystems": (tuple[Filesystem, ...], (FILESYSTEM,)),
     "problems": (tuple[Problem, ...], (Problem("/x", "y"),)),

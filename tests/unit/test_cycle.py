@@ -112,6 +112,24 @@ def test_an_entry_that_cannot_be_removed_is_replaced_by_the_next_in_the_same_cyc
     assert [entry.path for outcome in record.outcomes for entry in outcome.removed] == ["d001"]
 
 
+def test_an_owner_of_whom_nothing_can_go_does_not_keep_the_disk_full_for_all() -> None:
+    stuck = [makers.entry(f"s{number:03}", frees=200 * MIB, used=100 * makers.DAY) for number in range(150)]
+    anns = makers.cache(*stuck)
+    bobs = makers.cache(makers.entry("b", frees=200 * MIB), path="/home/bob", of=makers.owner("bob", uid=1001))
+    disk = makers.filesystem(free=0)
+    looks = {"ann": Look((anns,), (disk,)), "bob": Look((bobs,), (disk,))}
+    workers = FakeWorkers(looks, stuck=[entry.path for entry in stuck])
+    record = run(workers, FREE)
+    assert (workers.asked[-1], len(workers.asked), record.plan.shortfall) == (["b"], 11, 0)
+
+
+def test_an_owner_alone_has_all_rounds_there_are() -> None:
+    stuck = [f"d{number:03}" for number in range(50)]
+    workers = FakeWorkers(world(downloads(60, size=200 * MIB), free=0), stuck=stuck)
+    record = run(workers, FREE)
+    assert (workers.asked[-1], record.plan.shortfall) == (["d050"], 0)
+
+
 def test_a_cycle_with_nothing_to_do_has_no_outcome_and_stores_nothing() -> None:
     store = FakeStore()
     record = run(FakeWorkers(world(downloads(3), free=900 * MIB)), FREE, store=store)

@@ -1,6 +1,6 @@
 """Many owners' looks become one snapshot, and a snapshot becomes what it is after removals."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from cachewarden.model.caches import (
@@ -102,6 +102,24 @@ def without(
         ),
         filesystems=tuple(latest.get(each.device, each) for each in snapshot.filesystems),
     )
+
+
+def at_rest(snapshot: Snapshot, owners: Collection[int]) -> Snapshot:
+    """Nothing more of these owners may go, where others have something that may: it was tried often enough."""
+    others = (each for each in snapshot.caches if each.cache.owner.uid not in owners)
+    if not owners or not any(entry.hold is None for cache in others for entry in cache.entries):
+        return snapshot
+    caches = tuple(
+        replace(cache, entries=tuple(_resting(entry) for entry in cache.entries))
+        if cache.cache.owner.uid in owners
+        else cache
+        for cache in snapshot.caches
+    )
+    return replace(snapshot, caches=caches)
+
+
+def _resting(entry: Entry) -> Entry:
+    return entry if entry.hold else replace(entry, hold="too much of its owner could not be removed in this cycle")
 
 
 def _key(cache: Cache) -> tuple[int, str]:

@@ -1,6 +1,7 @@
 """One cycle: look, decide, act, and again until the marks are reached or nothing is left to take."""
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -10,13 +11,16 @@ from cachewarden.model.errors import WorkerError
 from cachewarden.model.plans import CycleRecord, Failure, Outcome, Plan, Purge, Relocate, RemovedEntry
 from cachewarden.model.policies import Settings
 from cachewarden.model.units import Bytes, Instant
-from cachewarden.service.assemble import assemble, without
+from cachewarden.service.assemble import assemble, at_rest, without
 from cachewarden.service.remembering import Remembering
 from cachewarden.service.workers import Hooks, Workers
 from cachewarden.system.ports import Clock
 
 _MOST_ROUNDS = 100
 """Each round but the last removes something or finds something that cannot be removed."""
+_MOST_IN_VAIN = 10
+"""Rounds in which nothing of an owner went, before others have their turn: whoever has a hundred entries that cannot
+go would keep the disk full for all."""
 NOT_AVAILABLE = "relocation is not available in this version of cachewarden"
 
 
@@ -94,6 +98,7 @@ class Cycle:
         return record
 
     def _rounds(self, snapshot: Snapshot, settings: Settings, done: _Done) -> Snapshot:
+        vain: Counter[int] = Counter()
         for _ in range(_MOST_ROUNDS):
             plan = decide(snapshot, settings)
             moves = [action for action in plan.actions if isinstance(action, Relocate)]
@@ -108,7 +113,9 @@ class Cycle:
                 return snapshot
             outcomes = self._act(purges, done)
             self._remembering.judge(fingerprints(plan, snapshot), outcomes)
+            vain.update(_in_vain(outcomes))
             snapshot = replace(without(snapshot, purges, outcomes, self._latest), engaged=plan.engaged)
+            snapshot = at_rest(snapshot, {uid for uid, rounds in vain.items() if rounds >= _MOST_IN_VAIN})
             settings = _less_to_free(settings, sum(outcome.freed for outcome in outcomes))
             if not self._hooks.may_go_on():
                 break
@@ -140,6 +147,12 @@ class Cycle:
             self._hooks.progress(entry)
 
         return replace(self._hooks, progress=progress)
+
+
+def _in_vain(outcomes: list[Outcome]) -> set[int]:
+    """The owners of whose caches nothing went."""
+    went = {outcome.cache.owner.uid for outcome in outcomes if outcome.removed}
+    return {outcome.cache.owner.uid for outcome in outcomes} - went
 
 
 def _chosen(owners: tuple[Owner, ...], settings: Settings, problems: list[Problem]) -> Iterable[Owner]:
