@@ -210,8 +210,6 @@ class Siege(Machine):
         subprocess.run(["rm", "-rf", "--one-file-system", home], check=True)
         home.mkdir(mode=0o755)
         self.give(home, "ann")
-        if self.config.read_text() != PURGE_ALL:
-            self.config.write_text(PURGE_ALL)
 
     # --- what is done --------------------------------------------------------------------------------------------
 
