@@ -50,8 +50,10 @@ def _strange_keys(located: Iterable[Located]) -> Iterator[Fact]:
 
 def _taken_over(surroundings: Surroundings, located: Iterable[Located]) -> Iterator[Fact]:
     """A cache root that is somebody else's: most often sudo was there first. Not what a link leads to."""
-    files, uid = surroundings.files, surroundings.owner.uid
+    files, uid, home = surroundings.files, surroundings.owner.uid, surroundings.owner.home.rstrip("/")
     for candidate in (candidate for each in located for candidate in each.candidates):
+        if not candidate.path.startswith(f"{home}/"):
+            continue  # the machine-wide place of somebody else
         status = files.stat(candidate.path)
         if status and status.st_uid != uid and files.real_path(candidate.path) == candidate.path:
             yield Fact(FactKind.TAKEN_OVER, candidate.path, uid=status.st_uid)

@@ -229,6 +229,8 @@ NONSENSE = [
     b"[]",
     b"null",
     b"\xff\xfe",
+    '{"v":2,"op":"owners"}'.encode("utf-16-le"),
+    '{"v":2,"op":"owners"}'.encode("utf-32"),
     b"[" * 250,
     b'{"v":2,"op":"start"}',
     b'{"v":2,"op":"kill","number":"x"}',

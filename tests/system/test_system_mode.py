@@ -243,6 +243,20 @@ def wait_for(log: Path, text: str) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-8-sig"])
+def test_json_in_any_encoding_costs_nobody_the_look(machine: Machine, encoding: str) -> None:
+    """The interpreter loads codecs late, and its files may be closed to the owner."""
+    cache = pip_cache(machine, "ann")
+    wheel = cache / "wheels/aa/bb/cc" / ("d" * 50)
+    wheel.mkdir(parents=True)
+    (wheel / "origin.json").write_bytes('{"url": "https://x.invalid/six-1.0.tar.gz"}'.encode(encoding))
+    (package,) = conda_packages(machine.home("ann") / ".conda" / "pkgs", 1)
+    (package / "info" / "repodata_record.json").write_bytes('{"name": "six"}'.encode(encoding))
+    machine.give(machine.home("ann"), "ann")
+    seen = answer(machine, "status")
+    assert (len(seen["caches"]), seen["problems"]) == (2, [])
+
+
 def test_a_home_that_is_gone_costs_nobody_anything(machine: Machine) -> None:
     pip_cache(machine, "bob")
     shutil.rmtree(machine.home("ann"))

@@ -166,7 +166,7 @@ class Channel:
         self.received += length
         data = self._exactly(length, at_start=False)
         try:
-            message = json.loads(data or b"")
+            message = json.loads(str(data or b"", "ascii"))  # of bytes, json would guess the encoding
         except (ValueError, RecursionError) as error:
             raise WorkerError("a message is not JSON") from error
         if not isinstance(message, list) or len(message) != 3 or message[0] != VERSION:

@@ -34,6 +34,9 @@ from cachewarden.system.runas import Limits
 _NEEDED_LATER = (
     "configparser", "copy", "ctypes", "difflib", "fnmatch", "glob", "grp", "hashlib", "html", "json.decoder",
     "json.encoder", "pwd", "shlex", "stringprep", "tempfile", "traceback", "zlib",
+    # json takes bytes for one of these by their first four.
+    "encodings.utf_16", "encodings.utf_16_be", "encodings.utf_16_le", "encodings.utf_32", "encodings.utf_32_be",
+    "encodings.utf_32_le", "encodings.utf_8_sig",
     "encodings.ascii", "encodings.idna", "encodings.latin_1", "encodings.unicode_escape", "encodings.utf_8",
     "watchdog.observers", "yaml", "cachewarden.service.watcher",
 )  # fmt: skip

@@ -84,7 +84,7 @@ class _Request:
 
     @staticmethod
     def parse(data: bytes) -> "_Request":
-        plain = json.loads(data)
+        plain = json.loads(str(data, "ascii"))  # of bytes, json would guess the encoding
         if not isinstance(plain, dict) or plain.pop("v", None) != VERSION:
             raise ValueError("not a request of this version")
         operation = plain.pop("op", None)
