@@ -149,7 +149,7 @@ def test_many_trees_that_are_swapped_with_links_while_they_are_removed_lead_nowh
             siege.cycle()
 
 
-@pytest.mark.parametrize(("root", "victim"), zip(ROOTS_OF_CACHES, OPEN * 2, strict=True))
+@pytest.mark.parametrize(("root", "victim"), list(zip(ROOTS_OF_CACHES, OPEN * 2, strict=True)))
 def test_a_cache_that_is_renamed_away_and_back_while_it_is_purged_leads_nowhere(
     siege: Siege, root: str, victim: str
 ) -> None:
