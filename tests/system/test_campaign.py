@@ -149,21 +149,22 @@ def test_many_trees_that_are_swapped_with_links_while_they_are_removed_lead_nowh
             siege.cycle()
 
 
-@pytest.mark.parametrize("root", ROOTS_OF_CACHES)
-def test_a_cache_that_is_renamed_away_and_back_while_it_is_purged_leads_nowhere(siege: Siege, root: str) -> None:
-    """Away it goes, a link comes in its place, and back it comes: by three renames of which each may be seen."""
-    for victim in OPEN:
-        fill(siege, 60)
-        put_link(siege, "aside", f"{victim}/{counterpart(root)}")
+@pytest.mark.parametrize(("root", "victim"), list(zip(ROOTS_OF_CACHES, OPEN * 2, strict=True)))
+def test_a_cache_that_is_renamed_away_and_back_while_it_is_purged_leads_nowhere(
+    siege: Siege, root: str, victim: str
+) -> None:
+    """Away it goes, a link comes in its place, and back it comes: by four renames of which each may be seen."""
+    fill(siege, 60)
+    put_link(siege, "aside", f"{victim}/{counterpart(root)}")
 
-        def rename() -> None:
-            os.rename(root, "away")
-            os.rename("aside", root)
-            os.rename(root, "aside")
-            os.rename("away", root)
+    def rename() -> None:
+        os.rename(root, "away")
+        os.rename("aside", root)
+        os.rename(root, "aside")
+        os.rename("away", root)
 
-        with siege.at_it("ann", rename):
-            siege.cycle()
+    with siege.at_it("ann", rename):
+        siege.cycle()
     fill(siege)
     assert f"entries of /home/ann/{PIP}" in siege.cycle()
 
