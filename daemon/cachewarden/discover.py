@@ -7,18 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cachewarden.ecosystems.base import Candidate, Ecosystem, Located, Surroundings
+from cachewarden.ecosystems.paths import forbidden
 from cachewarden.ecosystems.registry import ECOSYSTEMS
 from cachewarden.ecosystems.trees import reason
 from cachewarden.model.caches import Cache, Problem
 from cachewarden.model.errors import RefusedError
 from cachewarden.model.policies import ExtraCache
-
-_NEVER_EXACTLY = {"/", "/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/usr", "/usr/local", "/var"}
-_NEVER_EXACTLY |= {"/tmp", "/var/cache", "/var/lib", "/var/log", "/var/spool", "/var/tmp"}  # noqa: S108 - refused
-_NEVER_BELOW: tuple[str, ...] = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin")
-_NEVER_BELOW += ("/sys",)
-_NEVER_BELOW += ("/usr/bin", "/usr/include", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/sbin", "/usr/share")
-
 
 @dataclass(frozen=True, slots=True)
 class FoundCache:
@@ -115,21 +109,6 @@ def _is_link(path: str, surroundings: Surroundings) -> bool:
     folder, _, name = path.rstrip("/").rpartition("/")
     files = surroundings.files
     return files.real_path(path) != f"{files.real_path(folder or '/').rstrip('/')}/{name}"
-
-
-def forbidden(path: str, home: str) -> str | None:
-    """Why a path is never a cache, whatever any configuration says."""
-    plain = path.rstrip("/") or "/"
-    if plain in _NEVER_EXACTLY:
-        return "it is a system folder"
-    if any(plain == place or plain.startswith(place + "/") for place in _NEVER_BELOW):
-        return "it is in a system folder"
-    own = home.rstrip("/")
-    if plain == own or own.startswith(plain + "/"):
-        return "it is a home, or holds one"
-    if ".." in plain.split("/"):
-        return "it has '..' in it"
-    return None
 
 
 def _refuse_nested(path: str, caches: Iterable[str]) -> None:

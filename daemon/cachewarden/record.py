@@ -10,6 +10,7 @@ from enum import Enum
 
 from cachewarden.model.caches import Problem
 from cachewarden.model.plans import CycleRecord, Failure, Outcome, Shortfall, Standing, State
+from cachewarden.model.relocations import Phase
 from cachewarden.model.units import human_bytes
 from cachewarden.system.ports import Journal
 
@@ -33,6 +34,8 @@ class Event(Enum):
     NO_STATE = "c4d1b1a8a4a14f5f8f0f5a3e1c7c1a0a"
     REPORTED = "c4d1b1a8a4a14f5f8f0f5a3e1c7c1a0b"
     WATCH_LIMITED = "c4d1b1a8a4a14f5f8f0f5a3e1c7c1a0c"
+    MOVED = "c4d1b1a8a4a14f5f8f0f5a3e1c7c1a0d"
+    NOT_MOVED = "c4d1b1a8a4a14f5f8f0f5a3e1c7c1a0e"
 
 
 class Recorder:
@@ -73,9 +76,8 @@ class Recorder:
         # What was done comes first: journald may refuse the rest when there is too much of it.
         for outcome in record.outcomes:
             self._outcome(outcome, record)
-        self.settled(
-            Event.FAILED, (_subject(outcome, each) for outcome in record.outcomes for each in outcome.failures)
-        )
+        for event in (Event.FAILED, Event.NOT_MOVED):
+            self.settled(event, (_subject(outcome, each) for outcome in record.outcomes for each in outcome.failures))
         standings = record.plan.standings
         reports = {standing.policy: standing for standing in standings if standing.state is State.TRIGGERED}
         acted = {outcome.policy for outcome in record.outcomes} | {each.policy for each in record.plan.shortfalls}
@@ -93,6 +95,9 @@ class Recorder:
 
     def _outcome(self, outcome: Outcome, record: CycleRecord) -> None:
         fields = _fields(outcome, record)
+        if outcome.action != "purge":
+            self._move(outcome, fields)
+            return
         if outcome.removed:
             first = outcome.removed[:_MOST_PATHS]
             shown = ", ".join(_named(entry.name, entry.version, entry.path) for entry in first)
@@ -113,6 +118,20 @@ class Recorder:
         if len(outcome.failures) > _MOST_PATHS:
             more = len(outcome.failures) - _MOST_PATHS
             self.event(Event.FAILED, WARNING, f"{outcome.policy}: {more} more were not removed", **fields)
+
+    def _move(self, outcome: Outcome, fields: Mapping[str, str | int]) -> None:
+        """A step of a move. What waits for the same thing again is told once."""
+        moved = outcome.moved
+        if moved and not moved.error:
+            message = f"{outcome.policy}: {outcome.cache.ecosystem} of {outcome.cache.owner.name}: {moved.text}"
+            places = {"from": moved.source, "to": moved.destination, "phase": moved.phase.value}
+            # That a disk is away is no fault, but somebody may miss it.
+            priority = WARNING if moved.phase is Phase.AWAY else INFO
+            self.event(Event.MOVED, priority, message, **fields, freed_bytes=outcome.freed, **places)
+        for failure in outcome.failures:
+            message = f"{outcome.policy}: {failure.path} was not moved: {failure.error}"
+            priority = INFO if failure.busy else WARNING
+            self.once(Event.NOT_MOVED, priority, _subject(outcome, failure), message, **fields, reason=failure.error)
 
     def _reports(self, standings: list[Standing]) -> None:
         for standing in standings:

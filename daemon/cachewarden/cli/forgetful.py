@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.units import Instant
-from cachewarden.system.store import Memory, PastCycle, PastRemoval, Sighting, Store
+from cachewarden.system.store import Memory, PastCycle, PastMove, PastRemoval, Sighting, Store
 
 
 class Forgetful:
@@ -22,6 +22,10 @@ class Forgetful:
     def removals(self, word: str, limit: int) -> list[PastRemoval]:
         """As the store."""
         return self._store.removals(word, limit)
+
+    def moves(self, limit: int) -> list[PastMove]:
+        """As the store."""
+        return self._store.moves(limit)
 
     def memories(self) -> dict[str, Memory]:
         """None."""

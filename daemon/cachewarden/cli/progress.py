@@ -1,11 +1,13 @@
 """Something to look at while work takes longer than a second, on a terminal only."""
 
 import threading
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from cachewarden.model.plans import RemovedEntry
-from cachewarden.model.units import human_bytes
+from cachewarden.model.relocations import MoveProgress
+from cachewarden.model.units import human_bytes, human_span
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -30,6 +32,7 @@ class Progress:
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._over = False
+        self._moving_since: float | None = None
 
     def __enter__(self) -> Self:
         """Starts to count the second."""
@@ -54,6 +57,21 @@ class Progress:
         self._text = f"Removing: {self._count:,} entries, {human_bytes(self._freed)} freed"
         if self._bar and self._task is not None:
             self._bar.update(self._task, description=self._text, completed=self._count)
+
+    def moving(self, now: MoveProgress) -> None:
+        """How far a copy is, how fast it goes, and how long it will take."""
+        if self._moving_since is None:
+            self._moving_since = time.monotonic()
+        seconds = max(time.monotonic() - self._moving_since, 0.1)
+        rate = now.contents / seconds
+        words = [f"{human_bytes(now.contents)} of {human_bytes(now.of_contents)}" if now.of_contents else human_bytes(now.contents)]
+        words.append(f"{human_bytes(int(rate))}/s")
+        if now.of_contents > now.contents and rate > 0:
+            words.append(f"{human_span(int((now.of_contents - now.contents) / rate))} left")
+        self._text = f"{now.doing.capitalize()}: {', '.join(words)}"
+        self._total, self._count = now.of_contents or None, now.contents
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, description=self._text, total=self._total, completed=self._count)
 
     def _appear(self) -> None:
         from rich.console import Console

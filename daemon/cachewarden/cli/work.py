@@ -1,7 +1,8 @@
 """What the verbs have in common: a look with its plan, and a cycle that is carried out."""
 
+import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cachewarden.cli.forgetful import Forgetful
 from cachewarden.cli.interruption import Interruption
@@ -11,8 +12,11 @@ from cachewarden.model.caches import Filesystem, Look, Owner, Snapshot
 from cachewarden.model.findings import Fact
 from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge
 from cachewarden.model.policies import ActionKind, Policy, Settings
+from cachewarden.model.relocations import Errand, Moved, MoveOrder, Phase
 from cachewarden.record import Recorder
+from cachewarden.service.moves import by_hand
 from cachewarden.service.workers import Hooks, Workers
+from cachewarden.system.clock import SystemClock
 from cachewarden.system.journal import journald
 from cachewarden.system.store import Store
 
@@ -61,6 +65,10 @@ class _Careful:
         self._interruption.acting = True
         return self._workers.purge(action, hooks)
 
+    def move(self, owner: Owner, order: MoveOrder, hooks: Hooks) -> tuple[Moved, ...]:
+        self._interruption.acting = order.errand is not Errand.CHECK
+        return self._workers.move(owner, order, hooks)
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -82,13 +90,40 @@ def carry_out(session: Session, order: Order, workers: Workers | None = None) ->
         memory = Forgetful(store) if order.forgetful else store
         bar = Progress(shown=session.output.error_terminal, doing=LOOKING, total=order.expected)
         with interruption, bar:
-            hooks = Hooks(may_go_on=interruption.may_go_on, progress=bar.removed)
+            hooks = Hooks(may_go_on=interruption.may_go_on, progress=bar.removed, moving=bar.moving)
             cycle = program.cycle(_Careful(workers, interruption), memory, hooks)
             record = cycle.run(order.settings, order.trigger)
         if journal := journald(verbose=session.options.verbose):
             Recorder(journal).cycle(record)
     session.mention(store)
     return record, 128 + interruption.signal if interruption.signal else exit_status(record, order.settings)
+
+
+def carry_out_move(session: Session, owner: Owner, order: MoveOrder, workers: Workers) -> tuple[CycleRecord, int]:
+    """Has one move made that a person asked for; returns its record and the exit status."""
+    program, interruption, now = session.program, Interruption(), SystemClock().now
+    with program.one_cycle_at_a_time():
+        store = program.store(writable=True)
+        bar = Progress(shown=session.output.error_terminal, doing=LOOKING)
+        begun, trigger = now(), f"{order.errand.value} by hand"
+        record = CycleRecord(uuid.uuid4().hex, trigger, begun, begun, Plan(), (_under_way(owner, order),))
+        store.save_cycle(record)
+        with interruption, bar:
+            hooks = Hooks(may_go_on=interruption.may_go_on, moving=bar.moving)
+            (moved,) = _Careful(workers, interruption).move(owner, order, hooks)[:1]
+        record = replace(record, finished_at=now(), outcomes=(by_hand(owner, order, moved),))
+        store.save_cycle(record)
+        if journal := journald(verbose=session.options.verbose):
+            Recorder(journal).cycle(record)
+    session.mention(store)
+    if interruption.signal and moved.stopped:
+        return record, 128 + interruption.signal
+    return record, (75 if moved.busy else 1) if moved.error else 0
+
+
+def _under_way(owner: Owner, order: MoveOrder) -> Outcome:
+    text = f"unfinished: {order.errand.value} begun"
+    return by_hand(owner, order, Moved(order.cache, order.to, Phase.COPYING, text, stopped=True))
 
 
 def exit_status(record: CycleRecord, settings: Settings) -> int:
@@ -98,6 +133,7 @@ def exit_status(record: CycleRecord, settings: Settings) -> int:
 
 
 def _failed(outcome: Outcome, settings: Settings) -> bool:
+    """Of moves: one whose disk is not here is no failure, the cache is where it can be used."""
     if outcome.action == "relocate" and _otherwise(outcome.policy, settings.policies) is ActionKind.PURGE:
         return False  # what was to be done instead has an outcome of its own
     return any(not failure.busy for failure in outcome.failures)

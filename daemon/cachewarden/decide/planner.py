@@ -4,7 +4,7 @@ from cachewarden.decide.draft import FRUITLESS, Draft, by_name, fingerprint
 from cachewarden.decide.goals import Goal, cannot_be_judged, goals_of, matches
 from cachewarden.decide.ledger import by_device
 from cachewarden.decide.purging import eligible, purge, purge_all
-from cachewarden.decide.relocation import is_there, relocate
+from cachewarden.decide.relocation import is_there, otherwise, relocate
 from cachewarden.decide.words import Outlook, amount, sort_of
 from cachewarden.model.caches import Cache, Entry, MeasuredCache, Snapshot
 from cachewarden.model.plans import Plan, Purge, Standing, State
@@ -82,17 +82,20 @@ def _concerned(draft: Draft, policy: Policy) -> tuple[MeasuredCache, ...]:
 
 def _relocate(draft: Draft, policy: Policy, goals: list[Goal]) -> Outlook:
     outlook = Outlook()
+    begun: list[Goal] = []
     for goal in goals:
         words = goal.describe(draft.ledger, draft.snapshot.engaged)
         if not goal.starts(draft.ledger, draft.snapshot.engaged):
             outlook.resting.append((goal.distance(draft.ledger), words))
             continue
+        begun.append(goal)
         draft.pursue(goal)
         words = words or f"every cache that matches belongs in {policy.to}"
         if relocate(draft, goal, words) or goal.conditions:
             outlook.started.append(words)
         else:
             outlook.resting.append((0.0, "none of its caches can be moved"))
+    outlook.started += [words for words in otherwise(draft, policy, begun).started if words not in outlook.started]
     return outlook
 
 

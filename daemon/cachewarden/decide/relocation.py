@@ -2,19 +2,35 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from cachewarden.decide.draft import Draft
 from cachewarden.decide.goals import Goal
+from cachewarden.decide.purging import purge
+from cachewarden.decide.words import Outlook
 from cachewarden.model.caches import Cache, MeasuredCache
 from cachewarden.model.plans import Relocate
-from cachewarden.model.policies import Policy
+from cachewarden.model.policies import ActionKind, Policy
 from cachewarden.model.units import Bytes
 
 
+_FREES_NOTHING = "moving it would free nothing"
+
+
 def destination(policy: Policy, cache: Cache) -> str:
-    """``to`` with its placeholders filled in, each once: a name that looks like a placeholder is just a name."""
-    words = {"{owner}": cache.owner.name, "{ecosystem}": cache.ecosystem}
-    return re.sub(r"\{owner\}|\{ecosystem\}", lambda found: words[found[0]], policy.to or "").rstrip("/")
+    """``to`` for a cache, with its placeholders filled in."""
+    return filled_in(policy.to or "", cache.owner.name, cache.ecosystem)
+
+
+def filled_in(to: str, owner: str, ecosystem: str) -> str:
+    """Each placeholder once: a name that looks like one is just a name."""
+    words = {"{owner}": owner, "{ecosystem}": ecosystem}
+    return re.sub(r"\{owner\}|\{ecosystem\}", lambda found: words[found[0]], to).rstrip("/")
+
+
+def name_of(cache: Cache) -> str:
+    """As in ``Snapshot.unmovable`` and ``Snapshot.waiting``."""
+    return f"{cache.owner.uid} {cache.path}"
 
 
 def is_there(policy: Policy, cache: Cache) -> bool:
@@ -27,6 +43,19 @@ def within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
+def otherwise(draft: Draft, policy: Policy, goals: Iterable[Goal]) -> Outlook:
+    """Caches whose destination is missing or unfit are purged instead, where the policy says so."""
+    if policy.otherwise is not ActionKind.PURGE:
+        return Outlook()
+    unmovable = draft.snapshot.unmovable
+    left = [
+        replace(goal, caches=caches)
+        for goal in goals
+        if (caches := tuple(each for each in goal.caches if name_of(each.cache) in unmovable))
+    ]
+    return purge(draft, policy, left)
+
+
 def relocate(draft: Draft, goal: Goal, reason: str) -> bool:
     """Moves whole caches, the largest first, until the goal is content; whether any moves."""
     count = len(draft.actions)
@@ -37,13 +66,19 @@ def relocate(draft: Draft, goal: Goal, reason: str) -> bool:
         if misfit := draft.unfit(cache) or _misfit(draft, goal.policy, cache, to):
             draft.skip(cache.cache.path, misfit)
             continue
+        if not any(entry.frees or entry.shares for entry in cache.entries):
+            draft.skip(cache.cache.path, _FREES_NOTHING)
+            continue
         frees = Bytes(draft.ledger.move(cache))
-        draft.actions.append(Relocate(goal.policy.name, cache.cache, to, frees, reason))
+        draft.actions.append(Relocate(goal.policy.name, cache.cache, to, frees, reason, goal.policy.method))
     return len(draft.actions) > count
 
 
 def _misfit(draft: Draft, policy: Policy, cache: MeasuredCache, to: str) -> str | None:
-    owner, path = cache.cache.owner.name, cache.cache.path
+    owner, path, snapshot = cache.cache.owner.name, cache.cache.path, draft.snapshot
+    for known in (snapshot.unmovable, snapshot.waiting):
+        if why := known.get(name_of(cache.cache)):
+            return why
     if "{owner}" in (policy.to or "") and ("/" in owner or "\0" in owner or owner in {"", ".", ".."}):
         return f"its owner's name {owner!r} cannot be part of a path"
     if within(to, path):

@@ -5,6 +5,11 @@ import os
 from cachewarden.ecosystems.base import Surroundings
 
 _PATH_MAX = 4096
+_NEVER_EXACTLY = {"/", "/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/usr", "/usr/local", "/var"}
+_NEVER_EXACTLY |= {"/tmp", "/var/cache", "/var/lib", "/var/log", "/var/spool", "/var/tmp"}  # noqa: S108 - refused
+_NEVER_BELOW: tuple[str, ...] = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin")
+_NEVER_BELOW += ("/sys",)
+_NEVER_BELOW += ("/usr/bin", "/usr/include", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/sbin", "/usr/share")
 
 
 def home_of(surroundings: Surroundings) -> str:
@@ -44,3 +49,18 @@ def _expand_home(text: str, surroundings: Surroundings) -> str:
     if name == surroundings.owner.name:
         return surroundings.owner.home.rstrip("/") + slash + rest
     raise ValueError(f"is in the home of {name}: name an absolute path")
+
+
+def forbidden(path: str, home: str) -> str | None:
+    """Why a path is never a cache, whatever any configuration says."""
+    plain = path.rstrip("/") or "/"
+    if plain in _NEVER_EXACTLY:
+        return "it is a system folder"
+    if any(plain == place or plain.startswith(place + "/") for place in _NEVER_BELOW):
+        return "it is in a system folder"
+    own = home.rstrip("/")
+    if plain == own or own.startswith(plain + "/"):
+        return "it is a home, or holds one"
+    if ".." in plain.split("/"):
+        return "it has '..' in it"
+    return None

@@ -4,10 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from cachewarden.model.relocations import RelocationSeen
 from cachewarden.model.units import Bytes, Inodes, Instant
 
 TRASH = ".cachewarden-trash"
 """The folder at the top of a cache to which packages are renamed before they are deleted; the tools ignore it."""
+MARKER = ".cachewarden-relocated"
+"""The file at the top of a destination that says whose it is: where it cannot be read, the disk is not here."""
+OWN_NAMES = frozenset({MARKER, TRASH})
+"""What cachewarden itself puts at the top of a cache; no tool minds it."""
 
 
 class Kind(StrEnum):
@@ -151,13 +156,15 @@ class Problem:
 class Look:
     """What one owner's worker found.
 
-    ``references`` are the conda distributions (``name-version-build``) that the owner's environments record.
+    ``references`` are the conda distributions (``name-version-build``) that the owner's environments record;
+    ``relocations`` the owner's moves, begun or made.
     """
 
     caches: tuple[MeasuredCache, ...] = ()
     filesystems: tuple[Filesystem, ...] = ()
     problems: tuple[Problem, ...] = ()
     references: tuple[str, ...] = ()
+    relocations: tuple[RelocationSeen, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +173,8 @@ class Snapshot:
 
     ``due``: scheduled policies whose hour has come. ``engaged``: goals begun in this cycle and not yet reached,
     as ``policy@place``, which go on to their ``until``. ``fruitless``: fingerprints of what each policy tried
-    last without freeing anything. ``next_times``: when schedules come next, in words.
+    last without freeing anything. ``next_times``: when schedules come next, in words. ``unmovable``: caches, as
+    ``uid path``, whose destination was found unfit, with the reason; ``waiting``: those that cannot be moved just now.
     """
 
     taken_at: Instant
@@ -177,3 +185,6 @@ class Snapshot:
     engaged: frozenset[str] = frozenset()
     fruitless: Mapping[str, str] = field(default_factory=dict)
     next_times: Mapping[str, str] = field(default_factory=dict)
+    relocations: tuple[RelocationSeen, ...] = ()
+    unmovable: Mapping[str, str] = field(default_factory=dict)
+    waiting: Mapping[str, str] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cachewarden.model.caches import Cache, Entry, Filesystem, Kind, Problem
+from cachewarden.model.relocations import Method, Moved, Prospect
 from cachewarden.model.units import Bytes, Inodes, Instant
 
 
@@ -34,13 +35,18 @@ class Purge:
 
 @dataclass(frozen=True, slots=True)
 class Relocate:
-    """Move one cache to ``to``; ``frees`` is what its present disk gets back."""
+    """Move one cache to ``to``; ``frees`` is what its present disk gets back.
+
+    ``prospect`` is what a closer look at the move said, once there was one.
+    """
 
     policy: str
     cache: Cache
     to: str
     frees: Bytes
     reason: str
+    method: Method = Method.CONFIG
+    prospect: Prospect | None = None
 
 
 Action = Purge | Relocate
@@ -123,7 +129,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an action really did. ``incomplete`` when it was stopped before its end."""
+    """What an action really did. ``incomplete`` when it was stopped before its end; ``moved`` of a move."""
 
     policy: str
     action: str
@@ -132,6 +138,7 @@ class Outcome:
     freed: Bytes = Bytes(0)
     failures: tuple[Failure, ...] = ()
     incomplete: bool = False
+    moved: Moved | None = None
 
 
 @dataclass(frozen=True, slots=True)

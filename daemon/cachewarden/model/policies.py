@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cachewarden.model.caches import Kind
+from cachewarden.model.relocations import Method
 from cachewarden.model.units import Bytes, Inodes, Seconds
 
 
@@ -79,6 +80,7 @@ class Policy:
     kinds: frozenset[Kind] = frozenset()
     order: Order = Order.CHEAPEST_FIRST
     to: str | None = None
+    method: Method = Method.CONFIG
     otherwise: ActionKind = ActionKind.REPORT
     packages: tuple[str, ...] = ()
     to_free: Bytes | None = None

@@ -47,6 +47,7 @@ def assemble(
         caches=tuple(caches.values()),
         filesystems=tuple(filesystems.values()),
         problems=tuple(dict.fromkeys(told)),
+        relocations=tuple(each for seen in looks for each in seen.relocations),
     )
 
 

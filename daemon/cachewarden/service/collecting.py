@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from cachewarden.model.caches import Entry, Filesystem, Look, MeasuredCache, Owner, Problem
 from cachewarden.model.errors import WorkerError
+from cachewarden.model.relocations import RelocationSeen
 from cachewarden.service.wire import decoder
 
 Message = tuple[str, object]
@@ -16,6 +17,7 @@ _MOST_MESSAGES = 20_000
 _MOST_ENTRIES = 2_000_000
 """The files that go with one, and the inodes that it shares, count as well."""
 _MOST_OTHERS = 200_000
+_MOST_RELOCATIONS = 100
 _MOST_TEXT = 1 << 27
 """Characters in all: one that is no Latin letter makes each of its text take four bytes."""
 _NO_NAMES = {"", ".", ".."}
@@ -31,6 +33,7 @@ class Collector:
         self._filesystems: list[Filesystem] = []
         self._problems: list[Problem] = []
         self._references: list[str] = []
+        self._relocations: list[RelocationSeen] = []
         self._count = self._text = 0
 
     def collect(self, hear: Callable[[], Message]) -> Look:
@@ -39,7 +42,10 @@ class Collector:
             word, value = hear()
             if word == "seen":
                 caches = tuple(replace(cache, entries=tuple(entries)) for cache, entries in self._caches)
-                return Look(caches, tuple(self._filesystems), tuple(self._problems), tuple(self._references))
+                return Look(
+                    caches, tuple(self._filesystems), tuple(self._problems), tuple(self._references),
+                    tuple(self._relocations),
+                )  # fmt: skip
             self._take(word, value)
         raise WorkerError("it does not come to an end")
 
@@ -60,6 +66,8 @@ class Collector:
             problems: tuple[Problem, ...] = decoder(tuple[Problem, ...])(value)
             self._weigh(*(text for each in problems for text in (each.path, each.reason)))
             self._problems.extend(problems)
+        elif word == "relocations":
+            self._take_relocations(decoder(tuple[RelocationSeen, ...])(value))
         elif word == "references":
             references: tuple[str, ...] = decoder(tuple[str, ...])(value)
             self._weigh(*references)
@@ -74,6 +82,15 @@ class Collector:
         self._text += sum(map(len, texts))
         if self._text > _MOST_TEXT:
             raise WorkerError("it does not come to an end")
+
+    def _take_relocations(self, moves: tuple[RelocationSeen, ...]) -> None:
+        for each in moves:
+            if not (each.old.startswith("/") and each.new.startswith("/")):
+                raise WorkerError("a move without places")
+            self._weigh(each.id, each.ecosystem, each.owner, each.old, each.new, each.why)
+            self._relocations.append(replace(each, owner=self._owner.name))
+        if len(self._relocations) > _MOST_RELOCATIONS:
+            raise WorkerError("more moves than anybody makes")
 
     def _take_entries(self, entries: tuple[Entry, ...]) -> None:
         for entry in entries:

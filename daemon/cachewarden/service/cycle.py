@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from cachewarden.decide.planner import decide, fingerprints
 from cachewarden.model.caches import Filesystem, Owner, Problem, Snapshot
 from cachewarden.model.errors import WorkerError
-from cachewarden.model.plans import CycleRecord, Failure, Outcome, Plan, Purge, Relocate, RemovedEntry
+from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge, Relocate, RemovedEntry
 from cachewarden.model.policies import Settings
 from cachewarden.model.units import Bytes, Instant
 from cachewarden.service.assemble import assemble, at_rest, without
+from cachewarden.service.moves import Moves, begun, outcome_of
 from cachewarden.service.remembering import Remembering
 from cachewarden.service.workers import Hooks, Workers
 from cachewarden.system.ports import Clock
@@ -21,7 +22,6 @@ _MOST_ROUNDS = 100
 _MOST_IN_VAIN = 10
 """Rounds in which nothing of an owner went, before others have their turn: whoever has a hundred entries that cannot
 go would keep the disk full for all."""
-NOT_AVAILABLE = "relocation is not available in this version of cachewarden"
 
 
 @dataclass(slots=True)
@@ -52,6 +52,7 @@ class Cycle:
         self._remembering = remembering
         self._hooks = hooks
         self._latest: dict[int, Filesystem] = {}
+        self._moves = Moves(workers, hooks)
         self.seen: Snapshot | None = None
         """The last snapshot, before anything was removed."""
 
@@ -60,7 +61,9 @@ class Cycle:
         looks = []
         blind = False
         problems: list[Problem] = []
-        for owner in _chosen(self._workers.owners(), settings, problems):
+        owners = list(_chosen(self._workers.owners(), settings, problems))
+        self._moves.owners = {owner.name: owner for owner in owners}
+        for owner in owners:
             if not self._hooks.may_go_on():
                 break
             try:
@@ -74,15 +77,17 @@ class Cycle:
 
     def plan(self, settings: Settings) -> tuple[Snapshot, Plan]:
         """What a cycle would do now. Nothing is written anywhere."""
-        snapshot = self.look(settings)
-        return snapshot, decide(snapshot, settings)
+        self._moves.begin()
+        return self._moves.cleared(self.look(settings), settings)
 
     def run(self, settings: Settings, trigger: str) -> CycleRecord:
         """Looks, decides, acts; and looks again at the disks, since a full ext4 hides the first bytes freed."""
         started = self._clock.now()
+        self._moves.begin()
         first = self.look(settings)
         done = _Done(uuid.uuid4().hex, trigger, started)
-        last = self._rounds(first, settings, done)
+        last = self._rounds(self._settled(first, settings, done), settings, done)
+        done.outcomes.extend(self._moves.refused())
         record = CycleRecord(
             id=done.id,
             trigger=trigger,
@@ -97,32 +102,53 @@ class Cycle:
         self._remembering.learn(first, record, settings)
         return record
 
+    def _settled(self, snapshot: Snapshot, settings: Settings, done: _Done) -> Snapshot:
+        """What was begun is finished first, and disks that came or went are followed; then it all looks different."""
+        outcomes = self._moves.settle(snapshot.relocations)
+        done.outcomes.extend(outcomes)
+        return self.look(settings) if any(each.moved and not each.moved.busy for each in outcomes) else snapshot
+
+    def _begin(self, done: _Done, under_way: Outcome) -> None:
+        """In the history before it begins: a machine that is switched off in the middle still shows it."""
+        now = self._clock.now()
+        self._remembering.begin(
+            CycleRecord(done.id, done.trigger, done.started, now, Plan(), (*done.outcomes, under_way))
+        )
+
     def _rounds(self, snapshot: Snapshot, settings: Settings, done: _Done) -> Snapshot:
         vain: Counter[int] = Counter()
         for _ in range(_MOST_ROUNDS):
-            plan = decide(snapshot, settings)
-            moves = [action for action in plan.actions if isinstance(action, Relocate)]
-            if moves:
-                done.plans.append(replace(plan, actions=tuple(moves), shortfalls=()))
-                done.outcomes.extend(_unavailable(move, settings) for move in moves)
-                settings = _otherwise(settings, {move.policy for move in moves})
-                plan = decide(snapshot, settings)
-            done.plans.append(plan)
-            purges = [action for action in plan.actions if isinstance(action, Purge)]
-            if not purges:
+            snapshot, plan = self._moves.cleared(snapshot, settings)
+            move, purges = _next(plan)
+            done.plans.append(replace(plan, actions=(move,) if move else tuple(purges)))
+            if move:
+                snapshot = self._move(move, replace(snapshot, engaged=plan.engaged), settings, done)
+            elif not purges:
                 return snapshot
-            outcomes = self._act(purges, done)
-            self._remembering.judge(fingerprints(plan, snapshot), outcomes)
-            vain.update(_in_vain(outcomes))
-            snapshot = replace(without(snapshot, purges, outcomes, self._latest), engaged=plan.engaged)
-            snapshot = at_rest(snapshot, {uid for uid, rounds in vain.items() if rounds >= _MOST_IN_VAIN})
-            settings = _less_to_free(settings, sum(outcome.freed for outcome in outcomes))
+            else:
+                outcomes = self._act(purges, done)
+                self._remembering.judge(fingerprints(plan, snapshot), outcomes)
+                vain.update(_in_vain(outcomes))
+                snapshot = replace(without(snapshot, purges, outcomes, self._latest), engaged=plan.engaged)
+                snapshot = at_rest(snapshot, {uid for uid, rounds in vain.items() if rounds >= _MOST_IN_VAIN})
+                settings = _less_to_free(settings, sum(outcome.freed for outcome in outcomes))
             if not self._hooks.may_go_on():
                 break
         # What is lacking must be said as it is, not as it would be after more removals.
         nothing = tuple(replace(cache, entries=()) for cache in snapshot.caches)
         done.plans.append(decide(replace(snapshot, caches=nothing), settings))
         return snapshot
+
+    def _move(self, move: Relocate, snapshot: Snapshot, settings: Settings, done: _Done) -> Snapshot:
+        """One at a time. Afterwards the disks are looked at again: nothing that was known of them still holds."""
+        cache = move.cache
+        self._begin(done, Outcome(move.policy, "relocate", cache, incomplete=True, moved=begun(move)))
+        moved = self._moves.move(move)
+        done.outcomes.append(outcome_of(move, moved))
+        known = self.look(settings) if moved.copied or not moved.error else snapshot
+        known = replace(known, due=snapshot.due, engaged=snapshot.engaged)
+        known = replace(known, unmovable=snapshot.unmovable, waiting=snapshot.waiting)
+        return self._moves.after(known, move, moved, settings) if moved.error or moved.stopped else known
 
     def _act(self, purges: list[Purge], done: _Done) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -149,6 +175,19 @@ class Cycle:
         return replace(self._hooks, progress=progress)
 
 
+def _next(plan: Plan) -> tuple[Relocate | None, list[Purge]]:
+    """What comes first: a move, or the removals before the first move."""
+    first = next(iter(plan.actions), None)
+    if isinstance(first, Relocate):
+        return first, []
+    purges: list[Purge] = []
+    for action in plan.actions:
+        if isinstance(action, Relocate):
+            break
+        purges.append(action)
+    return None, purges
+
+
 def _in_vain(outcomes: list[Outcome]) -> set[int]:
     """The owners of whose caches nothing went."""
     went = {outcome.cache.owner.uid for outcome in outcomes if outcome.removed}
@@ -165,19 +204,6 @@ def _chosen(owners: tuple[Owner, ...], settings: Settings, problems: list[Proble
         if name not in known
     )
     return [owner for owner in owners if owner.name in settings.owners]
-
-
-def _unavailable(move: Relocate, settings: Settings) -> Outcome:
-    otherwise = next(policy.otherwise for policy in settings.policies if policy.name == move.policy)
-    failure = Failure(move.cache.path, f"{NOT_AVAILABLE}; `otherwise: {otherwise.value}` is taken")
-    return Outcome(move.policy, "relocate", move.cache, failures=(failure,))
-
-
-def _otherwise(settings: Settings, names: set[str]) -> Settings:
-    policies = tuple(
-        replace(policy, action=policy.otherwise) if policy.name in names else policy for policy in settings.policies
-    )
-    return replace(settings, policies=policies)
 
 
 def _less_to_free(settings: Settings, freed: int) -> Settings:

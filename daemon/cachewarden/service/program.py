@@ -6,14 +6,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
+from cachewarden.decide.relocation import filled_in
 from cachewarden.model.caches import Owner
 from cachewarden.model.errors import ConfigError, UsageError
 from cachewarden.model.policies import Settings
 from cachewarden.service import preloading, worker
 from cachewarden.service.cycle import Cycle
 from cachewarden.service.remembering import Remembering
+from cachewarden.service.worker import Whom
 from cachewarden.service.workers import Hooks, LaunchedWorkers, LocalWorkers, Workers
 from cachewarden.settings import loader
+from cachewarden.settings.vocabulary import KINDS_OF
 from cachewarden.system import privileges, state_folder, users
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.files import RealFiles
@@ -49,6 +52,8 @@ class Program:
         self._is_launched = self._is_shed = False
         self._environ = environ
         self._known = Settings()
+        self.by_hand: tuple[str, ...] = ()
+        """Destinations that the command line names."""
         home = environ.get("HOME") or None
         self.owner = users.current_owner(home)
         self.config_folder = SYSTEM_CONFIG if self.system else self._xdg("XDG_CONFIG_HOME", ".config")
@@ -78,7 +83,7 @@ class Program:
         In system mode this process then gives its rights up; ``writing`` when it is to write to the state.
         """
         if not self.system and not launched:
-            return LocalWorkers(self.owner, self._environ, lambda: self._known.caches)
+            return LocalWorkers(lambda: self._whom(self.owner, self._environ))
         if self._is_shed and not self._is_launched and self.system:
             raise RuntimeError("the launcher must be forked before the rights are given up")
         worker.preload()
@@ -123,7 +128,22 @@ class Program:
 
     def _be_worker(self, owner: Owner, stream: socket.socket, work: str) -> None:
         """An owner's variables are those of a login; only in user mode the caller's are the owner's."""
-        worker.serve(owner, stream, work, None if self.system else self._environ, self._known.caches)
+        environ = worker.login_environment(owner, RealFiles()) if self.system else self._environ
+        worker.serve(self._whom(owner, environ), stream, work)
+
+    def _whom(self, owner: Owner, environ: Mapping[str, str]) -> Whom:
+        """What a worker is to know comes from here, never from a request."""
+        return Whom(owner, environ, self._known.caches, self._own_state(), self._destinations(owner))
+
+    def _own_state(self) -> str | None:
+        return None if self.system else self.state_folder
+
+    def _destinations(self, owner: Owner) -> tuple[str, ...] | None:
+        """In system mode a cache goes only where the configuration, or who typed the command, wants it."""
+        if not self.system:
+            return None
+        named = [policy.to for policy in self._known.policies if policy.to] + [*self.by_hand]
+        return tuple(filled_in(to, owner.name, ecosystem) for to in named for ecosystem in KINDS_OF)
 
     @contextmanager
     def one_cycle_at_a_time(self) -> Iterator[None]:

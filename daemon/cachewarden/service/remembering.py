@@ -87,6 +87,10 @@ class Remembering:
         self._store.save_cycle(so_far())
         self._noted_at, self._pause = now, self._pause * 2
 
+    def begin(self, record: CycleRecord) -> None:
+        """Saves at once that something long begins."""
+        self._store.save_cycle(record)
+
     def learn(self, snapshot: Snapshot, record: CycleRecord, settings: Settings) -> None:
         """Saves what changed. A cycle in which nothing happened writes nothing."""
         self._noted_at, self._pause = record.finished_at, FIRST_NOTE
@@ -125,7 +129,7 @@ class Remembering:
         }
         new = failures - self._failures
         self._failures = failures
-        removed = any(outcome.removed for outcome in record.outcomes)
+        removed = any(outcome.removed or _is_a_step(outcome) for outcome in record.outcomes)
         return removed or bool(new) or record.trigger.endswith("by hand")
 
     def _save_sightings(self, cache: MeasuredCache, now: Instant, gone: set[tuple[str, str]]) -> None:
@@ -141,6 +145,11 @@ class Remembering:
                 seen[entry.path] = Sighting(known.first_seen if known else now, used)
         there = {entry.path for entry in cache.entries if (root, entry.path) not in gone}
         self._store.save_sightings(root, seen, before.keys() - there)
+
+
+def _is_a_step(outcome: Outcome) -> bool:
+    """A move that came further; one that waits for the same thing again is no news."""
+    return bool(outcome.moved and not outcome.moved.error)
 
 
 def _place(cache: Cache) -> str:

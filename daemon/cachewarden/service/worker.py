@@ -21,9 +21,12 @@ from cachewarden.measure import filesystem_of, measure_cache, references
 from cachewarden.model.caches import Entry, Filesystem, Look, MeasuredCache, Owner, Problem
 from cachewarden.model.errors import RefusedError, WorkerError
 from cachewarden.model.findings import Fact
+from cachewarden.model.relocations import Moved, MoveOrder, MoveProgress, RelocationSeen
 from cachewarden.model.plans import Chosen, Failure, Outcome, Purge, RemovedEntry
 from cachewarden.model.policies import ExtraCache
 from cachewarden.model.units import Bytes
+from cachewarden.relocate.records import Records
+from cachewarden.service import moving
 from cachewarden.service.sampling import Mark
 from cachewarden.service.wire import Channel, decoder, encoder
 from cachewarden.system.clock import SystemClock
@@ -60,17 +63,29 @@ LIMITS = {
     "purge": Limits(1800.0),
     "examine": Limits(300.0),
     "watch": Limits(None, threads=True),
+    "move": Limits(86_400.0, processor_seconds=43_200, writes=True),
 }
 """The kinds of work there are, and what each may take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Whom:
-    """Whom a worker serves: an owner, with that owner's variables; ``extras`` are caches that our settings name."""
+    """Whom a worker serves: an owner, with that owner's variables.
+
+    ``extras`` are caches that our settings name, ``state`` the folder of the owner's own state where it is not the
+    usual one, and ``destinations`` those to which caches may be moved, ``None`` for any: with the owner's rights.
+    """
 
     owner: Owner
     environ: Mapping[str, str]
     extras: tuple[ExtraCache, ...] = ()
+    state: str | None = None
+    destinations: tuple[str, ...] | None = None
+
+    @property
+    def records(self) -> Records:
+        """The journal of the owner's moves."""
+        return Records(f"{self.state or own_state(self.owner, self.environ)}/relocations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +94,12 @@ class PurgeReply:
 
     outcome: Outcome
     filesystem: Filesystem | None
+
+
+def own_state(owner: Owner, environ: Mapping[str, str]) -> str:
+    """As ``--user`` has it (the base directory specification): a user's own command finds the same moves."""
+    named = environ.get("XDG_STATE_HOME", "")
+    return f"{named.rstrip('/') if named.startswith('/') else f'{owner.home}/.local/state'}/cachewarden"
 
 
 def login_environment(owner: Owner, files: RealFiles) -> dict[str, str]:
@@ -95,7 +116,8 @@ def look(whom: Whom) -> Look:
     """Discovers and measures all caches of the owner."""
     files, processes = RealFiles(whom.owner), RealProcesses()
     surroundings = Surroundings(whom.owner, whom.environ, files)
-    found = discover(surroundings, whom.extras)
+    moves = moving.seen(surroundings, whom.records)
+    found = discover(surroundings, (*whom.extras, *moving.left_there(moves)))
     now = SystemClock().now()
     caches: list[MeasuredCache] = []
     filesystems: dict[int, Filesystem] = {}
@@ -117,7 +139,8 @@ def look(whom: Whom) -> Look:
         if filesystem.read_only:
             problems.append(Problem(each.cache.path, READ_ONLY))
         caches.append(replace(measured.cache, read_only=filesystem.read_only))
-    return Look(tuple(caches), tuple(filesystems.values()), tuple(problems), references(files, found.located))
+    used = references(files, found.located)
+    return Look(tuple(caches), tuple(filesystems.values()), tuple(problems), used, moves)
 
 
 def purge(
@@ -131,7 +154,7 @@ def purge(
     files = RealFiles(whom.owner)
     surroundings = Surroundings(whom.owner, whom.environ, files)
     try:
-        found = discover(surroundings, whom.extras)
+        found = discover(surroundings, (*whom.extras, *moving.left_there(moving.seen(surroundings, whom.records))))
         each = next((one for one in found.caches if one.cache.path == action.cache.path), None)
         if each is None:
             raise RefusedError("it is no longer found to be a cache")
@@ -161,18 +184,16 @@ def preload() -> None:
     """Imports all that a worker may need later: an owner may not be able to read our interpreter's files."""
     for name in _NEEDED_LATER:
         importlib.import_module(name)
-    for each in (Purge, PurgeReply, Look, Entry, RemovedEntry, MeasuredCache, Filesystem, Mark, Fact):
+    for each in (
+        Purge, PurgeReply, Look, Entry, RemovedEntry, MeasuredCache, Filesystem, Mark, Fact, MoveOrder, MoveProgress,
+        Moved, RelocationSeen,
+    ):  # fmt: skip
         decoder(each)
         encoder(each)
 
 
-def serve(
-    owner: Owner, stream: socket.socket, work: str, environ: Mapping[str, str] | None, extras: tuple[ExtraCache, ...]
-) -> None:
-    """The body of a forked worker: one request for ``work``, its answer in pieces, the end.
-
-    ``environ`` is the owner's; ``None`` for what every login of the owner has.
-    """
+def serve(whom: Whom, stream: socket.socket, work: str) -> None:
+    """The body of a forked worker: one request for ``work``, its answer in pieces, the end."""
     channel = Channel(stream)
     try:
         message = channel.receive()
@@ -180,8 +201,7 @@ def serve(
             return
         if message[0] != work:
             raise WorkerError(f"started to {work}, and asked to {message[0][:80]!r}")
-        variables = login_environment(owner, RealFiles()) if environ is None else environ
-        _answer(Whom(owner, variables, extras), stream, *message)
+        _answer(whom, stream, *message)
     except WorkerError as error:
         _complain(channel, str(error))
     except Exception as error:  # noqa: BLE001 - the one guard around an owner: its cycle is lost, no other
@@ -207,12 +227,22 @@ def _answer(whom: Whom, stream: socket.socket, word: str, value: object) -> None
         channel.send("done", encoder(PurgeReply)(replace(reply, outcome=_in_short(reply.outcome))))
     elif word == "examine":
         channel.send("facts", encoder(tuple[Fact, ...])(examine(whom)))
+    elif word == "move":
+        _move(whom, stream, channel, decoder(MoveOrder)(value))
     elif word == "watch":
         from cachewarden.service.watcher import watch
 
         watch(whom, decoder(tuple[Mark, ...])(value), channel, stream)
     else:
         raise WorkerError(f"unknown request {word[:80]!r}")
+
+
+def _move(whom: Whom, stream: socket.socket, channel: Channel, order: MoveOrder) -> None:
+    hear, tell = _StopListener(stream), encoder(MoveProgress)
+    done = moving.move(
+        whom, order, may_go_on=hear.may_go_on, progress=lambda now: channel.send("moving", tell(now))
+    )
+    channel.send("moved", encoder(tuple[Moved, ...])(tuple(moving.tame(each, _tame) for each in done)))
 
 
 def _whole_request(channel: Channel, action: Purge) -> Purge:
@@ -266,6 +296,7 @@ def send_look(channel: Channel, seen: Look) -> None:
     tame = [Problem(_tame(each.path), _tame(each.reason)) for each in seen.problems[:_MOST_PROBLEMS]]
     for start in range(0, len(tame), CHUNK):
         _send(channel, "problems", [tell_problem(each) for each in tame[start : start + CHUNK]])
+    channel.send("relocations", encoder(tuple[RelocationSeen, ...])(seen.relocations))
     for start in range(0, len(seen.references), CHUNK):
         _send(channel, "references", list(seen.references[start : start + CHUNK]))
     channel.send("seen")

@@ -15,9 +15,9 @@ from cachewarden.model.caches import Filesystem, Look, Owner
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.findings import Fact
 from cachewarden.model.plans import Chosen, Outcome, Purge, RemovedEntry
-from cachewarden.model.policies import ExtraCache
+from cachewarden.model.relocations import Moved, MoveOrder, MoveProgress
 from cachewarden.model.units import Bytes
-from cachewarden.service import worker
+from cachewarden.service import moving, worker
 from cachewarden.service.collecting import Collector, Message
 from cachewarden.service.vouching import Voucher
 from cachewarden.service.wire import Channel, decoder, encoder
@@ -33,6 +33,7 @@ _MESSAGE_SECONDS = 10.0
 _STOP_SECONDS = 4.0
 _GRACE_SECONDS = 5.0
 _MOST_BYTES = 1 << 30
+_MOST_MOVES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Hooks:
     may_go_on: Callable[[], bool] = lambda: True
     beat: Callable[[], None] = lambda: None
     progress: Callable[[RemovedEntry], None] = lambda _: None
+    moving: Callable[[MoveProgress], None] = lambda _: None
 
 
 class Workers(Protocol):
@@ -63,6 +65,10 @@ class Workers(Protocol):
         """Carries a purge out, as the owner of its cache. Never raises WorkerError: what went is in the outcome."""
         ...
 
+    def move(self, owner: Owner, order: MoveOrder, hooks: Hooks) -> tuple[Moved, ...]:
+        """Does an errand about the owner's moves."""
+        ...
+
 
 _Answer = TypeVar("_Answer")
 
@@ -78,20 +84,13 @@ def _hear_facts(hear: Callable[[], Message]) -> tuple[Fact, ...]:
 class LocalWorkers:
     """User mode: one owner, this process, the caller's own environment."""
 
-    def __init__(
-        self, owner: Owner, environ: Mapping[str, str], extras: Callable[[], tuple[ExtraCache, ...]]
-    ) -> None:
-        """``environ`` is the caller's; ``extras`` tells the caches that the configuration names."""
-        self._owner = owner
-        self._environ = environ
-        self._extras = extras
-
-    def _whom(self) -> Whom:
-        return Whom(self._owner, self._environ, self._extras())
+    def __init__(self, whom: Callable[[], Whom]) -> None:
+        """``whom`` tells the caller, with what the configuration says by now."""
+        self._whom = whom
 
     def owners(self) -> tuple[Owner, ...]:
         """The caller."""
-        return (self._owner,)
+        return (self._whom().owner,)
 
     def look(self, owner: Owner, hooks: Hooks) -> Look:
         """In this process: there is one owner."""
@@ -107,6 +106,11 @@ class LocalWorkers:
         """In this process."""
         reply = worker.purge(self._whom(), action, may_go_on=hooks.may_go_on, progress=hooks.progress)
         return reply.outcome, reply.filesystem
+
+    def move(self, owner: Owner, order: MoveOrder, hooks: Hooks) -> tuple[Moved, ...]:
+        """In this process, with all the rights of the caller."""
+        whom = replace(self._whom(), owner=owner)
+        return moving.move(whom, order, may_go_on=hooks.may_go_on, progress=hooks.moving)
 
 
 @dataclass(slots=True)
@@ -239,6 +243,19 @@ class LaunchedWorkers:
         finally:
             job.close()
 
+    def move(self, owner: Owner, order: MoveOrder, hooks: Hooks) -> tuple[Moved, ...]:
+        """By a worker of ``owner`` that may write; asked to stop when ``hooks.may_go_on`` says no."""
+        job = self.start(owner, "move")
+        try:
+            job.channel.send("move", encoder(MoveOrder)(order))
+            return _hear_moves(job, hooks)
+        except (OSError, WorkerError, MemoryError) as error:
+            why = self._never_started(job) or str(error)
+            self.kill(job)
+            raise WorkerError(f"the worker of {owner.name} failed: {why}") from error
+        finally:
+            job.close()
+
     def _never_started(self, job: Job) -> str | None:
         """Why there was no worker at all, if there was none."""
         self.listen()
@@ -275,6 +292,19 @@ def _send_purge(job: Job, action: Purge) -> None:
     for start in range(0, len(action.entries), worker.CHUNK):
         job.channel.send("chosen", [tell(each) for each in action.entries[start : start + worker.CHUNK]])
     job.channel.send("go")
+
+
+def _hear_moves(job: Job, hooks: Hooks) -> tuple[Moved, ...]:
+    """Its progress, then what came of it. The step at hand may take longer to stop than a removal does."""
+    hear_progress, hear_moved = decoder(MoveProgress), decoder(tuple[Moved, ...])
+    while True:
+        word, value = _next(job, hooks)
+        if word == "moved":
+            moved: tuple[Moved, ...] = hear_moved(value)
+            return moved[:_MOST_MOVES]
+        if word != "moving":
+            raise WorkerError(f"an unexpected word, {word[:80]!r}")
+        hooks.moving(hear_progress(value))
 
 
 def _next(job: Job, hooks: Hooks) -> tuple[str, object]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from cachewarden.model.policies import ActionKind, Amount, ExtraCache, Marks, Match, Order, Policy
+from cachewarden.model.relocations import Method
 from cachewarden.model.units import Seconds
 from cachewarden.settings import keys
 from cachewarden.settings.nodes import Mark, Report
@@ -70,6 +71,7 @@ def _policy(reading: Reading, report: Report) -> Named | None:
         kinds=frozenset(reading.get(keys.KINDS_KEY) or ()),
         order=reading.get(keys.ORDER) or Order.CHEAPEST_FIRST,
         to=reading.get(keys.TO),
+        method=reading.get(keys.METHOD_KEY) or Method.CONFIG,
         otherwise=reading.get(keys.OTHERWISE_KEY) or ActionKind.REPORT,
     )
     return Named(policy, reading.mark_of(keys.NAME), reading.path_of(keys.NAME)) if name else None
@@ -93,7 +95,7 @@ def _check_relocation(reading: Reading, action: ActionKind | None, report: Repor
             problem = f"expected {keys.TO.shape.expected}, got nothing"
             report.add(reading.mark_of(keys.ACTION), reading.path_of(keys.TO), problem)
         return
-    for key in (keys.TO, keys.OTHERWISE_KEY):
+    for key in (keys.TO, keys.METHOD_KEY, keys.OTHERWISE_KEY):
         if reading.has(key):
             problem = f"expected this key only with action: relocate, got action: {action}"
             report.add(reading.mark_of(key), reading.path_of(key), problem)

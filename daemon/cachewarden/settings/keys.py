@@ -6,7 +6,7 @@ Parsing, the JSON schema and the reference page all come from here; nothing else
 from cachewarden.model.units import Seconds
 from cachewarden.settings import amounts, cron, words
 from cachewarden.settings.shapes import Choice, Constant, Flag, Key, ListOf, Parsed, Section
-from cachewarden.settings.vocabulary import ACTIONS, ECOSYSTEMS, KINDS, ORDERS, OTHERWISE
+from cachewarden.settings.vocabulary import ACTIONS, ECOSYSTEMS, KINDS, METHODS, ORDERS, OTHERWISE
 
 _SIZE_OR_SHARE = Parsed(
     'a size ("2 GiB") or a share of the filesystem ("10%")',
@@ -190,7 +190,7 @@ ORDER = Key("order", Choice(ORDERS), "Which entry goes first.", default="cheapes
 ACTION = Key(
     "action",
     Choice(ACTIONS),
-    "What to do. relocate is planned and not yet carried out: otherwise is taken instead.",
+    "What to do.",
     required=True,
 )
 TO = Key(
@@ -204,6 +204,13 @@ TO = Key(
     "Where to move the cache, with `action: relocate` and only then. `{owner}` and `{ecosystem}` are filled in; "
     "where several caches match, they keep them apart.",
 )
+METHOD_KEY = Key(
+    "method",
+    Choice(METHODS),
+    "How the tool is told of the new place, with `action: relocate` only: by its own configuration, or by a symbolic "
+    "link at the old place, for where other configuration overrides the user's.",
+    default="config",
+)
 OTHERWISE_KEY = Key(
     "otherwise",
     Choice(OTHERWISE),
@@ -212,14 +219,15 @@ OTHERWISE_KEY = Key(
 )
 POLICY_SECTION = Section(
     (
-        NAME, MATCH, FREE_SPACE, FREE_INODES, SIZE, SCHEDULE, UNUSED_FOR, KINDS_KEY, ORDER, ACTION, TO, OTHERWISE_KEY,
+        NAME, MATCH, FREE_SPACE, FREE_INODES, SIZE, SCHEDULE, UNUSED_FOR, KINDS_KEY, ORDER, ACTION, TO, METHOD_KEY,
+        OTHERWISE_KEY,
     ),
     expected="a policy (a mapping with name and action)",
     rules=(
         {
             "if": {"properties": {"action": {"const": "relocate"}}, "required": ["action"]},
             "then": {"required": ["to"]},
-            "else": {"properties": {"to": False, "otherwise": False}},
+            "else": {"properties": {"to": False, "method": False, "otherwise": False}},
         },
     ),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from cachewarden.ecosystems import registry
 from cachewarden.model.caches import Kind
 from cachewarden.model.policies import ActionKind, Order
+from cachewarden.model.relocations import Method
 
 KINDS_OF = {ecosystem.name: ecosystem.kinds for ecosystem in registry.ECOSYSTEMS}
 """Each ecosystem's kinds, cheapest to lose first."""
@@ -30,6 +31,11 @@ ACTIONS = {
     ActionKind.PURGE: "Remove entries until the marks are reached.",
     ActionKind.RELOCATE: "Move the cache to `to` and point the tool there.",
     ActionKind.REPORT: "Only say so.",
+}
+
+METHODS = {
+    Method.CONFIG: "The tool's configuration names the new place; comments and all else in it stay.",
+    Method.SYMLINK: "A symbolic link at the old place leads to the new one.",
 }
 
 OTHERWISE = {kind: ACTIONS[kind] for kind in (ActionKind.PURGE, ActionKind.REPORT)}

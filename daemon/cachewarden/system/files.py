@@ -135,4 +135,5 @@ def parse_mount(line: bytes) -> tuple[int, Mount]:
         type=os.fsdecode(rest[0]),
         tracks_atime=b"noatime" not in options | super_options,
         read_only=b"ro" in options | super_options,
+        disk_read_only=b"ro" in super_options,
     )

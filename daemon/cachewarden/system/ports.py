@@ -95,12 +95,16 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A line of mountinfo that matters."""
+    """A line of mountinfo that matters.
+
+    ``read_only`` here: in a sandbox a disk can be so that is writable elsewhere. ``disk_read_only``: for everybody.
+    """
 
     mount: str
     type: str
     tracks_atime: bool
     read_only: bool
+    disk_read_only: bool = False
 
 
 class Files(Protocol):

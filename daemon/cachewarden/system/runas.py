@@ -23,13 +23,15 @@ _PLACES = ("/run/cachewarden", "/run", "/dev/shm", "/tmp")  # noqa: S108 - mkdte
 class Limits:
     """What a kind of work may take; ``seconds`` of wall time, ``None`` for a worker that stays.
 
-    ``threads``: only what watches files needs any. Without, a worker can start nothing at all.
+    ``threads``: only what watches files needs any. Without, a worker can start nothing at all. ``writes``: only what
+    moves a cache does; it may also ask its owner's tools. All others can make no file longer than nothing.
     """
 
     seconds: float | None
     processor_seconds: int = _PROCESSOR_SECONDS
     memory: int = _MEMORY
     threads: bool = False
+    writes: bool = False
 
 
 def become(owner: Owner, limits: Limits, *, switch: bool, channel: int, parent: int) -> None:
@@ -49,7 +51,7 @@ def become(owner: Owner, limits: Limits, *, switch: bool, channel: int, parent: 
         _drop_to(owner)
         os.environ.clear()
         os.environ.update(clean_environment(owner))
-    if not limits.threads:
+    if not limits.threads and not limits.writes:
         _lower(resource.RLIMIT_NPROC, 0)  # counted per user: only after the ids are the owner's
     privileges.gain_nothing()
     privileges.end_with_parent(signal.SIGKILL)
@@ -134,7 +136,8 @@ def _enter_empty_folder() -> None:
 
 def _limit(limits: Limits) -> None:
     _lower(resource.RLIMIT_CORE, 0)
-    _lower(resource.RLIMIT_FSIZE, 0)  # a worker removes; it never writes
+    if not limits.writes:
+        _lower(resource.RLIMIT_FSIZE, 0)  # it removes; it never writes
     _lower(resource.RLIMIT_CPU, limits.processor_seconds)
     _lower(resource.RLIMIT_AS, limits.memory)
     _lower(resource.RLIMIT_NOFILE, _DESCRIPTORS)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cachewarden.model.errors import BusyError
-from cachewarden.model.plans import CycleRecord
+from cachewarden.model.plans import CycleRecord, Outcome
 from cachewarden.model.units import Bytes, Instant
 
 VERSION = 1
@@ -38,6 +38,16 @@ CREATE TABLE sightings (
     PRIMARY KEY (cache, path)
 ) STRICT, WITHOUT ROWID;
 """
+_MOVES = """
+CREATE TABLE moves (
+    cycle TEXT NOT NULL, at INTEGER NOT NULL, policy TEXT NOT NULL, ecosystem TEXT NOT NULL, owner TEXT NOT NULL,
+    source TEXT NOT NULL, destination TEXT NOT NULL, phase TEXT NOT NULL, copied INTEGER NOT NULL,
+    freed INTEGER NOT NULL, text TEXT NOT NULL
+) STRICT;
+"""
+"""Made where it is missing: older programs do not mind it."""
+_TABLE_OF_MOVES = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'moves'"
+_KEPT_MOVES = 1000
 _KEPT_CYCLES = 1000
 _KEPT_REMOVALS = 200_000
 _KEPT_TEXT = 64 << 20
@@ -75,6 +85,23 @@ class PastRemoval:
 
 
 @dataclass(frozen=True, slots=True)
+class PastMove:
+    """A move, or a step of one, as it stood at the end of a cycle."""
+
+    cycle: str
+    at: Instant
+    policy: str
+    ecosystem: str
+    owner: str
+    source: str
+    destination: str
+    phase: str
+    copied: Bytes
+    freed: Bytes
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What is remembered of a policy: when its schedule was last looked at, and what it tried in vain."""
 
@@ -102,6 +129,10 @@ class Store(Protocol):
 
     def removals(self, word: str, limit: int) -> list[PastRemoval]:
         """Of a path (absolute or within its cache) or a package name, the latest first."""
+        ...
+
+    def moves(self, limit: int) -> list[PastMove]:
+        """The latest first."""
         ...
 
     def memories(self) -> dict[str, Memory]:
@@ -172,6 +203,8 @@ class SqliteStore:
             if version == 0 and self._writable:
                 connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={VERSION};COMMIT;")
             connection.execute("SELECT count(*) FROM policies").fetchone()
+            if self._writable and not _has_moves(connection):
+                connection.executescript(f"BEGIN IMMEDIATE;{_MOVES}COMMIT;")
         except BaseException:
             connection.close()
             raise
@@ -229,6 +262,14 @@ class SqliteStore:
         )  # fmt: skip
         return [PastRemoval(*row) for row in rows]  # type: ignore[arg-type]  # STRICT tables keep the types
 
+    def moves(self, limit: int) -> list[PastMove]:
+        """The latest first."""
+        if self._connection is None or not self._read(_TABLE_OF_MOVES):
+            return []  # a state from before there were any
+        columns = "cycle, at, policy, ecosystem, owner, source, destination, phase, copied, freed, text"
+        rows = self._read(f"SELECT {columns} FROM moves ORDER BY at DESC, rowid DESC LIMIT ?", limit)  # noqa: S608 - constant
+        return [PastMove(*row) for row in rows]  # type: ignore[arg-type]  # STRICT tables keep the types
+
     def memories(self) -> dict[str, Memory]:
         """By policy."""
         rows = self._read("SELECT name, looked_at, fruitless FROM policies")
@@ -257,11 +298,15 @@ class SqliteStore:
             for gone in outcome.removed
         ]  # fmt: skip
         removals = _within(removals, self._kept_text // 2)
+        moves = [_move(record, outcome) for outcome in record.outcomes if outcome.moved]
         self._write(
             [
                 ("INSERT OR REPLACE INTO cycles VALUES (?,?,?,?,?,?,?,?)", [cycle]),
                 ("DELETE FROM removals WHERE cycle = ?", [(record.id,)]),  # an earlier note of the same cycle
                 ("INSERT INTO removals VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", removals),
+                ("DELETE FROM moves WHERE cycle = ?", [(record.id,)]),
+                ("INSERT INTO moves VALUES (?,?,?,?,?,?,?,?,?,?,?)", moves),
+                ("DELETE FROM moves WHERE rowid <= (SELECT max(rowid) FROM moves) - ?", [(_KEPT_MOVES,)]),
                 (
                     "DELETE FROM cycles WHERE id NOT IN (SELECT id FROM cycles ORDER BY started_at DESC LIMIT ?)",
                     [(self._kept_cycles,)],
@@ -309,6 +354,21 @@ class SqliteStore:
                 gone.append((cache,))
         if gone:
             self._write([("DELETE FROM sightings WHERE cache = ?", gone)])
+
+
+def _has_moves(connection: sqlite3.Connection) -> bool:
+    return connection.execute(_TABLE_OF_MOVES).fetchone() is not None
+
+
+def _move(record: CycleRecord, outcome: Outcome) -> tuple[object, ...]:
+    moved, cache = outcome.moved, outcome.cache
+    if moved is None:
+        raise ValueError("an outcome of no move")
+    return (
+        record.id, record.finished_at, outcome.policy, _storable(cache.ecosystem), _storable(cache.owner.name),
+        _storable(moved.source), _storable(moved.destination), moved.phase.value, _storable_sum(moved.copied),
+        _storable_sum(moved.freed), _storable(moved.text),
+    )  # fmt: skip
 
 
 class _OtherVersionError(Exception):

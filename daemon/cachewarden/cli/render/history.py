@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from cachewarden.cli.render import moves
 from cachewarden.cli.render.blocks import Block, Cell, Column, Grid, Line, Tone
 from cachewarden.cli.render.words import View
 from cachewarden.model.units import human_bytes, human_span, rfc3339, seconds_between
-from cachewarden.system.store import PastCycle
+from cachewarden.system.store import PastCycle, PastMove
 
 _COLUMNS = (
     Column("STARTED (UTC)"), Column("AGO", right=True), Column("TOOK", right=True), Column("FREED", right=True),
@@ -13,11 +14,11 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def history(cycles: Sequence[PastCycle], view: View) -> list[Block]:
+def history(cycles: Sequence[PastCycle], past: Sequence[PastMove], view: View) -> list[Block]:
     """The latest first."""
     if not cycles:
         return [Line("No cycle has done anything yet."), Line("`cachewarden run` makes one.", Tone.DIM)]
-    return [Grid(_COLUMNS, tuple(_row(each, view) for each in cycles), indent=0)]
+    return [Grid(_COLUMNS, tuple(_row(each, view) for each in cycles), indent=0), *moves.history(past, view)]
 
 
 def _row(each: PastCycle, view: View) -> tuple[Cell | str, ...]:

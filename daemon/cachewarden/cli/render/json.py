@@ -8,13 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from cachewarden.cli import figures
 from cachewarden.cli.explaining import CacheVerdict, Verdict
+from cachewarden.cli.render import moves
 from cachewarden.cli.render.words import where
 from cachewarden.decide.ledger import by_device
 from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Problem, Snapshot
 from cachewarden.model.findings import Finding
 from cachewarden.model.plans import Action, Chosen, CycleRecord, Outcome, Plan, Purge, RemovedEntry
+from cachewarden.model.relocations import Moved, Prospect, RelocationSeen
 from cachewarden.model.units import Instant, rfc3339
-from cachewarden.system.store import PastCycle, PastRemoval
+from cachewarden.system.store import PastCycle, PastMove, PastRemoval
 
 Document = Mapping[str, object]
 SCHEMA = {"schema": 1}
@@ -34,7 +36,23 @@ def status(snapshot: Snapshot, plan: Plan) -> Document:
         "caches": [_cache(each, filesystems.get(each.device)) for each in snapshot.caches],
         "filesystems": [_filesystem(each) for each in snapshot.filesystems],
         "policies": _policies(plan),
+        "relocations": [_relocation(each) for each in snapshot.relocations],
         "problems": _problems(snapshot.problems),
+    }
+
+
+def _relocation(each: RelocationSeen) -> Document:
+    return {
+        "ecosystem": each.ecosystem,
+        "owner": each.owner,
+        "from": each.old,
+        "to": each.new,
+        "method": each.method.value,
+        "phase": each.phase.value,
+        "unfinished": each.unfinished,
+        "disk": each.presence.value,
+        "begun_at": rfc3339(each.begun),
+        "reason": each.why or None,
     }
 
 
@@ -103,7 +121,35 @@ def _action(action: Action) -> Document:
     figures_of = {"frees_bytes": action.frees, "reason": action.reason}
     if isinstance(action, Purge):
         return {**common, **figures_of, "entries": [_chosen(action.cache, each) for each in action.entries]}
-    return {**common, "to": action.to, **figures_of, "entries": []}
+    return {**common, "to": action.to, **figures_of, "entries": [], **_prospect(action.prospect)}
+
+
+def _prospect(known: Prospect | None) -> dict[str, object]:
+    if known is None:
+        return {}
+    return {
+        "method": known.method.value,
+        "copies_bytes": known.contents,
+        "copies_files": known.files,
+        "room_bytes": known.room,
+        "config": known.config or None,
+        "warnings": list(known.warnings),
+    }
+
+
+def prospect(moved: Moved) -> Document:
+    """What a move would mean, or why it cannot be."""
+    known = moved.prospect
+    return {
+        **SCHEMA,
+        "cache": known.source if known else moved.source,
+        "to": (known and known.destination) or moved.destination,
+        "possible": not moved.error,
+        "busy": moved.busy,
+        "reason": moved.error or None,
+        "frees_bytes": known.frees if known else 0,
+        **_prospect(known),
+    }
 
 
 def _chosen(cache: Cache, chosen: Chosen) -> Document:
@@ -147,6 +193,20 @@ def _outcome(outcome: Outcome) -> Document:
         ],
         "incomplete": outcome.incomplete,
         "removed": [_removed(outcome.cache, each) for each in outcome.removed],
+        **_moved(outcome.moved),
+    }
+
+
+def _moved(moved: Moved | None) -> dict[str, object]:
+    if moved is None:
+        return {}
+    return {
+        "from": moved.source,
+        "to": moved.destination,
+        "phase": moved.phase.value,
+        "copied_bytes": moved.copied,
+        "text": moved.text,
+        "notes": list(moved.notes),
     }
 
 
@@ -188,8 +248,9 @@ def _listed(cache: Cache, entry: Entry) -> Document:
     }
 
 
-def history(cycles: Iterable[PastCycle]) -> Document:
+def history(cycles: Iterable[PastCycle], past: Sequence[PastMove]) -> Document:
     """The latest first."""
+    open_moves = {id(each) for each in moves.unfinished(past)}
     return {
         **SCHEMA,
         "cycles": [
@@ -203,6 +264,23 @@ def history(cycles: Iterable[PastCycle]) -> Document:
                 "id": each.id,
             }
             for each in cycles
+        ],
+        "moves": [
+            {
+                "at": rfc3339(each.at),
+                "policy": each.policy,
+                "ecosystem": each.ecosystem,
+                "owner": each.owner,
+                "from": each.source,
+                "to": each.destination,
+                "phase": each.phase,
+                "unfinished": id(each) in open_moves,
+                "copied_bytes": each.copied,
+                "freed_bytes": each.freed,
+                "text": each.text,
+                "cycle": each.cycle,
+            }
+            for each in past
         ],
     }
 

@@ -18,6 +18,10 @@ def outcome(record: CycleRecord, view: View, *, by_hand: bool = False) -> list[B
     """What went and what did not, the disks before and after, and what is still wanting."""
     blocks: list[Block] = []
     removed = _joined(each for each in record.outcomes if each.removed)
+    for each in record.outcomes:
+        if each.moved and not each.moved.error:
+            blocks.append(Line(f"{each.cache.ecosystem} of {each.cache.owner.name}: {each.moved.text}", Tone.STRONG))
+            blocks += [Line(note, Tone.WARN, 2) for note in each.moved.notes]
     if removed:
         blocks += [Heading("Removed"), _removed(removed, view)]
         blocks += _disks(record)
@@ -99,7 +103,7 @@ def _failures(outcomes: Iterable[Outcome], view: View) -> Iterator[Block]:
     failed = [(outcome, failure) for outcome in outcomes for failure in outcome.failures]
     if not failed:
         return
-    yield Heading("Not removed")
+    yield Heading("Not done" if any(outcome.moved or outcome.action != "purge" for outcome, _ in failed) else "Not removed")
     shown = failed if view.verbose else failed[:_MOST_FAILURES]
     for each, failure in shown:
         yield Line(_failure(each, failure, view), Tone.WARN if failure.busy else Tone.BAD, 2)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from cachewarden.cli.render import words
+from cachewarden.cli.render import moves, words
 from cachewarden.cli.render.blocks import Block, Cell, Column, Fit, Gap, Grid, Heading, Line, Tone
 from cachewarden.cli.render.status import policies, problems
 from cachewarden.cli.render.words import View
@@ -34,11 +34,6 @@ def plan(decided: Plan, found_problems: Iterable[Problem], view: View, *, by_han
 
 
 def _next_step(actions: Sequence[Action], *, by_hand: bool) -> str:
-    if any(not isinstance(action, Purge) for action in actions):
-        return (
-            "Nothing was changed. Moving is not available in this version: for a policy that moves, "
-            "`cachewarden run` takes what it says under `otherwise` instead."
-        )
     does = "The same command without --dry-run" if by_hand else "`cachewarden run`"
     return f"Nothing was changed. {does} carries this out."
 
@@ -62,6 +57,8 @@ def _action(action: Action, view: View) -> Iterator[Block]:
         frees = human_bytes(action.frees)
         yield Heading(f"{action.policy}: moves {place} to {view.path(action.to)}, frees {frees}")
         yield Line(f"because {action.reason}", Tone.DIM, 2)
+        if action.prospect:
+            yield from moves.figures(action.prospect)
 
 
 def _entries(action: Purge, view: View) -> Iterator[Block]:

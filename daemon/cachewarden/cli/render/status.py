@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from cachewarden.cli import figures
-from cachewarden.cli.render import words
+from cachewarden.cli.render import moves, words
 from cachewarden.cli.render.blocks import Block, Cell, Column, Fit, Gap, Grid, Heading, Line, Tone
 from cachewarden.cli.render.words import View
 from cachewarden.model.caches import Filesystem, MeasuredCache, Problem, Snapshot
@@ -25,6 +25,7 @@ def status(snapshot: Snapshot, plan: Plan, view: View) -> list[Block]:
         blocks += [Gap(), _sources(snapshot.caches, view), Gap(), _kinds(snapshot.caches, view)]
     if snapshot.filesystems:
         blocks += [Heading("Disks"), _filesystems(snapshot.filesystems)]
+    blocks += moves.relocations(snapshot.relocations, view)
     blocks += [Heading("Policies"), *policies(plan.standings)]
     blocks += problems(snapshot.problems, view)
     return [*blocks, *_hints(snapshot, plan)]

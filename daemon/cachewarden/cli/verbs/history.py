@@ -22,11 +22,12 @@ def run(session: Session) -> int:
     limit = wishes.number("--limit", session.options.limit)
     store = session.program.store(writable=False)
     cycles = store.cycles(limit or (_ALL if session.options.json else _USUAL))
+    moves = store.moves(limit or (_ALL if session.options.json else _USUAL))
     session.mention(store)
     if store.trouble and not session.options.json:
         return 0  # that it cannot be read was said; it must not look as if nothing had happened
     if session.options.json:
-        session.answer(json.history(cycles))
+        session.answer(json.history(cycles, moves))
     else:
-        session.show(history.history(cycles, session.view(Instant(time.time_ns()))))
+        session.show(history.history(cycles, moves, session.view(Instant(time.time_ns()))))
     return 0

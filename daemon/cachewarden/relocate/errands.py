@@ -1,0 +1,332 @@
+"""What a worker that moves caches is asked for: relocate, restore, settle what is open, or only say how it would go."""
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from cachewarden.ecosystems.base import Context, Ecosystem, Surroundings
+from cachewarden.ecosystems.trees import reason
+from cachewarden.model.caches import Cache
+from cachewarden.model.errors import BusyError, RefusedError
+from cachewarden.model.relocations import (
+    RESTING,
+    Errand,
+    Heading,
+    Method,
+    Moved,
+    MoveOrder,
+    MoveProgress,
+    Phase,
+    Presence,
+    Prospect,
+    Relocation,
+    RelocationSeen,
+)
+from cachewarden.model.units import Bytes, Instant, human_bytes
+from cachewarden.relocate import places, preflight
+from cachewarden.relocate.clearing import Sums
+from cachewarden.relocate.mover import Mover, Tools, WaitError, put_off
+from cachewarden.relocate.records import Records
+from cachewarden.relocate.switching import Ask, Switch
+from cachewarden.system.removal import StoppedError
+
+_FULL = "its disk is full"
+
+
+@dataclass(frozen=True, slots=True)
+class Estate:
+    """An owner's caches and moves. ``contexts`` by ecosystem name; ``caches`` as they were found."""
+
+    surroundings: Surroundings
+    ecosystems: tuple[Ecosystem, ...]
+    contexts: dict[str, Context]
+    caches: tuple[Cache, ...]
+    records: Records
+    ask: Ask
+    may_go_on: Callable[[], bool]
+    progress: Callable[[MoveProgress], None]
+
+    def ecosystem(self, name: str) -> Ecosystem | None:
+        """By its name."""
+        return next((each for each in self.ecosystems if each.name == name), None)
+
+    def tools(self, ecosystem: Ecosystem, prospect: Prospect | None = None, granularity: int = 1) -> Tools:
+        """For a mover."""
+        expected = (prospect.files, prospect.contents) if prospect else (0, 0)
+        return Tools(
+            self.surroundings, ecosystem, self.contexts[ecosystem.name], self.records,
+            Switch(self.surroundings, ecosystem, self.ask), self.may_go_on, self.progress, expected, granularity,
+        )  # fmt: skip
+
+
+def seen(surroundings: Surroundings, records: Records, now: Instant) -> tuple[RelocationSeen, ...]:
+    """Every move of the owner, as it stands now; nothing is changed."""
+    return tuple(_seen(surroundings, each, later=each.not_before > now) for each in records.all())
+
+
+def _seen(surroundings: Surroundings, each: Relocation, *, later: bool) -> RelocationSeen:
+    presence = places.presence(surroundings.files, each)
+    missing = presence is Presence.MISSING
+    stuck = each.phase is Phase.CANCELLING or (each.phase is Phase.REMOVING and each.heading is Heading.BACK)
+    full = presence is Presence.FULL and each.phase is Phase.SETTLED
+    return RelocationSeen(
+        each.id, each.ecosystem, surroundings.owner.name, each.old, each.new, each.method, each.phase,
+        each.heading, presence, each.begun, each.why or (_FULL if full else ""), waits=later or (stuck and missing),
+    )  # fmt: skip
+
+
+def run(estate: Estate, order: MoveOrder) -> tuple[Moved, ...]:
+    """Carries an errand out; what came of it, never an exception."""
+    try:
+        if order.errand is Errand.CHECK:
+            return (_relocate(estate, order),)
+        with estate.records.alone():
+            if order.errand is Errand.SETTLE:
+                return tuple(_settle(estate, order))
+            return (_relocate(estate, order) if order.errand is Errand.RELOCATE else _restore(estate, order),)
+    except BusyError as error:
+        return (_nothing(order, str(error), busy=True),)
+    except OSError as error:
+        return (_nothing(order, f"the journal of moves cannot be kept: {error.filename or ''}: {reason(error)}"),)
+
+
+def _nothing(order: MoveOrder, why: str, *, busy: bool = False, refused: bool = True, prospect: Prospect | None = None) -> Moved:
+    source = prospect.source if prospect else order.cache
+    destination = prospect.destination if prospect else order.to
+    return Moved(source, destination, Phase.OVER, why, error=why, busy=busy, refused=refused, prospect=prospect)
+
+
+# -- out ---------------------------------------------------------------------------------------------------------
+
+
+def _relocate(estate: Estate, order: MoveOrder) -> Moved:
+    ecosystem = estate.ecosystem(order.ecosystem)
+    if ecosystem is None:
+        return _nothing(order, f"there is no ecosystem {order.ecosystem!r}")
+    cache = _which(estate, ecosystem, order)
+    if isinstance(cache, str):
+        return _nothing(order, cache)
+    open_move = next((each for each in estate.records.all() if cache.path in (each.old, each.new)), None)
+    if open_move:
+        return _again(estate, ecosystem, order, open_move)
+    others = tuple(each.path for each in estate.caches)
+    scene = preflight.Scene(
+        estate.surroundings, ecosystem, cache, estate.contexts[ecosystem.name], others, estate.may_go_on
+    )
+    found = preflight.check(scene, order, trying=order.errand is Errand.RELOCATE)
+    if isinstance(found, Prospect):
+        return _nothing(order, found.refusal, busy=found.busy, prospect=found)
+    if order.errand is Errand.CHECK:
+        return Moved(cache.path, found.place.path, Phase.OVER, "it can be moved", prospect=found.prospect)
+    record = Relocation(
+        id=uuid.uuid4().hex, ecosystem=ecosystem.name, old=cache.path, new=found.place.path, method=order.method,
+        phase=Phase.COPYING, heading=Heading.OUT, begun=estate.contexts[ecosystem.name].now, policy=order.policy,
+        keep=order.keep, shared_group=order.shared_group,
+    )  # fmt: skip
+    estate.records.save(record)
+    mover = Mover(record, estate.tools(ecosystem, found.prospect, found.granularity))
+    return replace(_go(estate, mover, by_hand=True), prospect=found.prospect)
+
+
+def _which(estate: Estate, ecosystem: Ecosystem, order: MoveOrder) -> Cache | str:
+    """The cache that is meant: the named one, or the one that the tool uses now."""
+    own = [each for each in estate.caches if each.ecosystem == ecosystem.name]
+    real = estate.surroundings.files.real_path
+    if order.cache:
+        wanted = real(order.cache)
+        found = next((each for each in own if each.path in (order.cache, wanted)), None)
+        return found or f"{order.cache} is not a {ecosystem.name} cache of {estate.surroundings.owner.name}"
+    using = {real(each.path): each for each in ecosystem.in_force(estate.surroundings) if each.path is not None}
+    if not using:
+        return f"{ecosystem.name} keeps no cache: it is off, or {ecosystem.name} is not used here"
+    there = [each for each in own if each.path in using]
+    if len(there) > 1:
+        listed = ", ".join(each.path for each in there)
+        return f"{ecosystem.name} uses more than one cache: say which with --cache PATH ({listed})"
+    if there:
+        return there[0]
+    first = next(iter(using))
+    return Cache(ecosystem.name, first, estate.surroundings.owner, using[first].where)
+
+
+def _again(estate: Estate, ecosystem: Ecosystem, order: MoveOrder, record: Relocation) -> Moved:
+    """The same command once more finishes what it began; another one has to wait for that."""
+    to = estate.surroundings.files.real_path(order.to)
+    if record.new not in (to, order.to):
+        state = "was moved" if record.phase is Phase.SETTLED else "is being moved"
+        return _nothing(order, f"{record.old} {state} to {record.new}: take that back first with `cachewarden restore`")
+    if order.errand is Errand.CHECK or record.phase is Phase.SETTLED:
+        state = "it is there already" if record.phase is Phase.SETTLED else "the move is under way, and goes on"
+        return Moved(record.old, record.new, record.phase, state)
+    if order.by_policy and record.not_before > estate.contexts[ecosystem.name].now:
+        return _nothing(order, f"it failed lately ({record.why}) and is tried again later", busy=True)
+    return _attend(estate, ecosystem, record, by_hand=not order.by_policy)
+
+
+# -- back --------------------------------------------------------------------------------------------------------
+
+
+def _restore(estate: Estate, order: MoveOrder) -> Moved:
+    ecosystem = estate.ecosystem(order.ecosystem)
+    found = [each for each in estate.records.all() if each.ecosystem == order.ecosystem]
+    if order.cache:
+        real = estate.surroundings.files.real_path(order.cache)
+        found = [each for each in found if {order.cache, real} & {each.old, each.new}]
+    if not found or ecosystem is None:
+        damaged = ", ".join(estate.records.damaged())
+        more = f"; a record cannot be read: {damaged}" if damaged else ""
+        return _nothing(order, f"no {order.ecosystem} cache of {estate.surroundings.owner.name} was moved{more}")
+    if len(found) > 1:
+        listed = ", ".join(each.old for each in found)
+        return _nothing(order, f"more than one was moved: say which with --cache PATH ({listed})")
+    return _bring_back(estate, ecosystem, found[0], order)
+
+
+def _bring_back(estate: Estate, ecosystem: Ecosystem, record: Relocation, order: MoveOrder) -> Moved:
+    here = places.presence(estate.surroundings.files, record) not in (Presence.MISSING, Presence.FAILING)
+    if record.heading is Heading.OUT and record.phase is Phase.COPYING and not record.returns:
+        record = replace(record, phase=Phase.CANCELLING, why="taken back")
+    elif record.phase is Phase.CANCELLING or record.heading is Heading.BACK:
+        record = replace(record, leave_data=record.leave_data or order.leave_data)
+    elif not here and not order.leave_data:
+        return _nothing(
+            order, f"the disk of {record.new} is not here: plug it in, or give up what is on it with --leave-data"
+        )
+    else:
+        if record.phase not in RESTING:
+            finished = _attend(estate, ecosystem, record, by_hand=True)
+            record = next((each for each in estate.records.all() if each.id == record.id), record)
+            if finished.error or record.phase not in RESTING:
+                return finished
+        if why := "" if order.leave_data else _no_room(estate, record):
+            return _nothing(order, why)
+        record = replace(
+            record, phase=Phase.COPYING if here else Phase.SWITCHING, heading=Heading.BACK, verified=False,
+            leave_data=order.leave_data, go_back=False, why="",
+        )  # fmt: skip
+    estate.records.save(record)
+    return _go(estate, Mover(record, estate.tools(ecosystem)), by_hand=True)
+
+
+def _no_room(estate: Estate, record: Relocation) -> str:
+    """What is at the destination must fit onto the disk that it came from."""
+    files = estate.surroundings.files
+    with files.open_folder(record.new) as folder:
+        counted = preflight.census(folder, estate.surroundings.owner.uid, estate.may_go_on)
+    path = record.old
+    while path != "/" and files.stat(path) is None:
+        path = path.rpartition("/")[0] or "/"
+    free = files.space(path).free
+    if counted.allocated <= free:
+        return ""
+    return (
+        f"{human_bytes(counted.allocated)} are to come back, and {files.mount_of(path).mount} has {human_bytes(free)}"
+        " free: purge first, or leave what is there with --leave-data"
+    )
+
+
+# -- what is open ------------------------------------------------------------------------------------------------
+
+
+def _settle(estate: Estate, order: MoveOrder) -> Iterator[Moved]:
+    for record in estate.records.all():
+        ecosystem = estate.ecosystem(record.ecosystem)
+        now = estate.contexts[record.ecosystem].now if ecosystem else 0
+        if ecosystem is None or (order.by_policy and record.not_before > now):
+            continue
+        if not estate.may_go_on():
+            return
+        if _seen(estate.surroundings, record, later=False).wants or _is_full(estate, record):
+            moved = _attend(estate, ecosystem, record, by_hand=not order.by_policy)
+            if moved.text:
+                yield moved
+
+
+def _is_full(estate: Estate, record: Relocation) -> bool:
+    return record.phase is Phase.SETTLED and places.presence(estate.surroundings.files, record) is Presence.FULL
+
+
+def _attend(estate: Estate, ecosystem: Ecosystem, record: Relocation, *, by_hand: bool) -> Moved:
+    """Takes a move on from where it is, by what its disk does now."""
+    found = places.presence(estate.surroundings.files, record)
+    tools = estate.tools(ecosystem)
+    if record.phase is Phase.SETTLED:
+        if found is Presence.FULL and record.why != _FULL:
+            # Policies may purge it first: the next look decides.
+            estate.records.save(replace(record, why=_FULL))
+            return Moved(record.old, record.new, record.phase, "")
+        if found is not Presence.HERE:
+            record = replace(record, phase=Phase.LEAVING, why=f"its disk is {found.value}")
+    elif record.phase is Phase.AWAY and found is Presence.HERE:
+        if not tools.switch.uses(record.old) and record.method is Method.CONFIG:
+            estate.records.save(replace(record, phase=Phase.OVER))
+            text = f"{record.ecosystem} was told to use another place meanwhile: {record.new} is forgotten, not removed"
+            return Moved(record.old, record.new, Phase.OVER, text)
+        record = replace(record, phase=Phase.COPYING, heading=Heading.OUT, returns=True, verified=False)
+    if record.phase in RESTING:
+        return Moved(record.old, record.new, record.phase, "")
+    estate.records.save(record)
+    return _go(estate, Mover(record, tools), by_hand=by_hand)
+
+
+def _go(estate: Estate, mover: Mover, *, by_hand: bool) -> Moved:
+    """As far as it goes, and what is to be said of it."""
+    begun = mover.record
+    error, busy, refused, stopped = "", False, False, False
+    try:
+        mover.run()
+    except WaitError as wait:
+        error, busy = str(wait), True
+        _note(mover, error)
+    except StoppedError:
+        stopped = True
+    except (OSError, RefusedError) as failure:
+        where = f"{failure.filename}: " if isinstance(failure, OSError) and failure.filename else ""
+        error = where + (reason(failure) if isinstance(failure, OSError) else str(failure))
+        refused = isinstance(failure, RefusedError)
+        error = _undo(estate, mover, failure, error)
+    sums, record = mover.sums, mover.record
+    return Moved(
+        begun.old, begun.new, record.phase, _told(begun, record, sums, stopped=stopped) if not error else error,
+        Bytes(sums.copied), Bytes(sums.freed), error, busy, refused, stopped, tuple(sums.notes[:20]),
+    )  # fmt: skip
+
+
+def _note(mover: Mover, why: str) -> None:
+    if mover.record.why != why:
+        try:
+            mover.save(replace(mover.record, why=why))
+        except OSError:
+            return  # only the reason is not remembered
+
+
+def _undo(estate: Estate, mover: Mover, failure: OSError | RefusedError, error: str) -> str:
+    """After a failure: what was refused is cleared away at once, the rest is tried again later."""
+    if mover.record.phase is Phase.CANCELLING:
+        try:
+            mover.run()
+        except (WaitError, StoppedError, OSError, RefusedError):
+            return f"{error}; what was copied is cleared away later"
+        return error
+    now = next(iter(estate.contexts.values())).now
+    try:
+        mover.save(put_off(mover.record, failure, now))
+    except OSError as second:
+        return f"{error}; and the journal cannot be kept: {reason(second)}"
+    return error
+
+
+def _told(begun: Relocation, record: Relocation, sums: Sums, *, stopped: bool) -> str:
+    if stopped:
+        return f"stopped while {record.phase.value}: `cachewarden run`, or the same command, goes on from there"
+    what = {
+        Phase.SETTLED: f"moved to {record.new}",
+        Phase.AWAY: f"{record.ecosystem} uses {record.old} until {record.new} is back ({record.why})",
+        Phase.OVER: f"back at {record.old}",
+    }.get(record.phase, record.phase.value)
+    if begun.phase is Phase.CANCELLING and record.phase is Phase.OVER:
+        what = f"the move to {record.new} was taken back"
+    elif begun.returns and record.phase is Phase.SETTLED:
+        what = f"{record.new} is here again, and {record.ecosystem} uses it"
+    figures = [f"{human_bytes(size)} {word}" for size, word in ((sums.copied, "copied"), (sums.freed, "freed")) if size]
+    return f"{what}{': ' if figures else ''}{', '.join(figures)}"

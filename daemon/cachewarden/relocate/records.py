@@ -1,0 +1,111 @@
+"""The journal of moves: one small file per move in the owner's own state folder, each step written before it is taken.
+
+It is the owner's, and not the service's: what finishes a move after a kill runs with the owner's rights and believes
+nobody else about what to write into the owner's configuration.
+"""
+
+import dataclasses
+import hashlib
+import json
+import typing
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from enum import Enum
+
+from cachewarden.model.relocations import Phase, Relocation
+from cachewarden.model.units import Instant
+from cachewarden.system import durable
+
+VERSION = 1
+_LIMIT = 8 << 20
+"""Bytes; a configuration file of 1 MiB is in it twice, in base64."""
+_MOST = 64
+_ENDING = ".json"
+_HINTS = typing.get_type_hints(Relocation)
+
+
+class Records:
+    """The moves of one owner, in ``folder``. OSError as the disk gives."""
+
+    def __init__(self, folder: str) -> None:
+        """``folder`` need not be there."""
+        self.folder = folder
+
+    def all(self) -> tuple[Relocation, ...]:
+        """Every move that can be read, the oldest first. What is damaged is passed over: see ``damaged``."""
+        found = (self._load(name) for name in self._names())
+        return tuple(sorted((each for each in found if each), key=lambda each: (each.begun, each.id)))
+
+    def damaged(self) -> tuple[str, ...]:
+        """Paths of records that nobody can read any more."""
+        return tuple(f"{self.folder}/{name}" for name in self._names() if self._load(name) is None)
+
+    def _names(self) -> list[str]:
+        return [name for name in durable.names(self.folder, 4 * _MOST) if name.endswith(_ENDING)][:_MOST]
+
+    def _load(self, name: str) -> Relocation | None:
+        try:
+            data = durable.read(f"{self.folder}/{name}", _LIMIT)
+        except OSError:
+            return None
+        return None if data is None else parse(data)
+
+    def save(self, record: Relocation) -> None:
+        """On the disk when this returns; a move that is over is forgotten."""
+        path = f"{self.folder}/{_name(record)}"
+        if record.phase is Phase.OVER:
+            durable.remove(path)
+            return
+        durable.make_folders(self.folder)
+        durable.write(path, form(record))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """BusyError when another process is at work on these moves."""
+        with suppress(OSError):
+            durable.make_folders(self.folder)
+        with durable.alone(self.folder):
+            yield
+
+
+def _name(record: Relocation) -> str:
+    digest = hashlib.sha256(record.id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{record.ecosystem}-{digest}{_ENDING}"
+
+
+def form(record: Relocation) -> bytes:
+    """As it is written."""
+    plain = {
+        each.name: value.value if isinstance(value := getattr(record, each.name), Enum) else value
+        for each in dataclasses.fields(record)
+    }
+    return json.dumps({"version": VERSION, **plain}, indent=1).encode("ascii")
+
+
+def parse(data: bytes) -> Relocation | None:
+    """What a file says; ``None`` for one that is no record of this version."""
+    try:
+        plain = json.loads(str(data, "ascii"))
+        if not isinstance(plain, dict) or plain.pop("version", None) != VERSION:
+            return None
+        record = Relocation(**{key: _value(_HINTS[key], value) for key, value in plain.items()})
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    sound = all(_is_a_place(each) for each in (record.old, record.new)) and record.id and record.ecosystem.isalpha()
+    return record if sound else None
+
+
+def _value(wanted: typing.Any, value: object) -> object:  # noqa: ANN401 - any type of a field
+    if isinstance(wanted, type) and issubclass(wanted, Enum):
+        return wanted(value)
+    if wanted is Instant or wanted is int:
+        wanted = int
+    allowed = typing.get_args(wanted) or (wanted,)
+    if type(value) not in allowed:
+        raise ValueError("not of its type")
+    return value
+
+
+def _is_a_place(path: str) -> bool:
+    parts = path.split("/")
+    return path.startswith("/") and len(parts) > 2 and not {"", ".", ".."} & set(parts[1:]) and "\0" not in path

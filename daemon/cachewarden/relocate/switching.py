@@ -1,0 +1,135 @@
+"""Telling a tool of another place, and taking that back: the one step at which a move becomes true."""
+
+import base64
+import errno
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from cachewarden.ecosystems import asking
+from cachewarden.ecosystems.base import Ecosystem, Surroundings
+from cachewarden.model.errors import RefusedError
+from cachewarden.model.relocations import SET_ASIDE, Heading, Method, Relocation
+from cachewarden.system import durable
+
+LIMIT = 1 << 20
+Ask = Callable[[tuple[str, ...]], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """For one ecosystem of one owner. ``ask`` runs a tool as this process and gives what it prints."""
+
+    surroundings: Surroundings
+    ecosystem: Ecosystem
+    ask: Ask
+
+    # -- by configuration ---------------------------------------------------------------------------------------
+
+    def prepare(self, record: Relocation) -> Relocation:
+        """The record with the file to be written and its original. RefusedError when that cannot win."""
+        edit = self.ecosystem.point(self.surroundings, record.old, record.new, keep=record.keep)
+        return replace(record, config=edit.path, original=_text(edit.before), written=_text(edit.after) or "")
+
+    def is_written(self, record: Relocation) -> bool:
+        """Whether the configuration is as the record wants it, so that its original is known for good."""
+        return bool(record.config and record.written) and durable.read(record.config, LIMIT) == _bytes(record.written)
+
+    def forward(self, record: Relocation) -> None:
+        """Writes the configuration that names the new place, and asks whether it is believed.
+
+        RefusedError, with everything as before, when somebody else's word is stronger.
+        """
+        current = durable.read(record.config, LIMIT)
+        after, before = _bytes(record.written), _bytes(record.original)
+        if current != after:
+            if current != before:
+                raise RefusedError(f"{record.config} was edited meanwhile")
+            durable.make_folders(os.path.dirname(record.config))
+            durable.write(record.config, after or b"", 0o644)
+        if why := self.disbelieved(record):
+            self._put_back(record.config, before)
+            raise RefusedError(why)
+
+    def backward(self, record: Relocation) -> None:
+        """The configuration as it was, byte for byte; of one that was edited since only our key changes."""
+        current = durable.read(record.config, LIMIT)
+        if current is None:
+            return
+        original = _bytes(record.original)
+        self._put_back(record.config, self.ecosystem.point_back(current, original, record.new))
+
+    def _put_back(self, path: str, data: bytes | None) -> None:
+        if data is None:
+            durable.remove(path)
+        elif durable.read(path, LIMIT) != data:
+            durable.write(path, data, 0o644)
+
+    def disbelieved(self, record: Relocation) -> str | None:
+        """Who does not use the new place now: by our resolver, then by the tools where they are present."""
+        using = self.ecosystem.in_force(self.surroundings)
+        if not any(each.path == record.new for each in using):
+            return f"{record.ecosystem} does not use {record.new} after {record.config} was written"
+        astray = next((each for each in using if each.path == record.old and not record.keep), None)
+        if astray:
+            return f"{astray.tool} still uses {record.old}, by {astray.where}"
+        for question in asking.questions(record.ecosystem, self.surroundings, record.new):
+            said = self.ask(question.argv)
+            told = None if said is None else asking.answer(question, said)
+            if told is not None and os.path.realpath(told) != os.path.realpath(record.new):
+                return f"{question.tool} says that it uses {told}, not {record.new}"
+        return None
+
+    def uses(self, path: str) -> bool:
+        """Whether some tool puts what is new into ``path``, links resolved."""
+        real = self.surroundings.files.real_path
+        return any(each.path is not None and real(each.path) == real(path) for each in self.ecosystem.in_force(self.surroundings))
+
+
+def link_forward(record: Relocation) -> None:
+    """The old place becomes a symbolic link, in one step where the filesystem can; what was there is set aside."""
+    aside = record.old + SET_ASIDE
+    if durable.leads(record.old) == record.new:
+        return
+    if not durable.is_there(record.old):
+        durable.link(record.new, record.old)
+        return
+    if durable.leads(aside) is not None:
+        durable.remove(aside)
+    if durable.is_there(aside):
+        raise OSError(errno.EEXIST, "left over, and nobody knows from what", aside)
+    durable.link(record.new, aside)
+    durable.exchange(aside, record.old, aside + "2")
+
+
+def link_undone(record: Relocation) -> None:
+    """As before ``link_forward``: what was set aside is back."""
+    aside = record.old + SET_ASIDE
+    if durable.leads(record.old) == record.new and durable.is_folder(aside):
+        durable.exchange(aside, record.old, aside + "2")
+    if durable.leads(aside) == record.new:
+        durable.remove(aside)
+
+
+def link_backward(record: Relocation) -> None:
+    """The link goes; its tool makes a folder when it needs one."""
+    if durable.leads(record.old) == record.new:
+        durable.remove(record.old)
+
+
+def tell(switch: Switch, record: Relocation) -> None:
+    """As the record's method and heading say; done twice it does no harm."""
+    if record.method is Method.SYMLINK:
+        (link_forward if record.heading is Heading.OUT else link_backward)(record)
+    elif record.heading is Heading.OUT:
+        switch.forward(record)
+    else:
+        switch.backward(record)
+
+
+def _text(data: bytes | None) -> str | None:
+    return None if data is None else base64.b64encode(data).decode("ascii")
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text)

@@ -1,0 +1,153 @@
+"""The part of a cycle that is about moves: what is open is settled first, then what policies want is looked at closely."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from cachewarden.decide.planner import decide
+from cachewarden.decide.relocation import name_of
+from cachewarden.model.caches import Cache, Owner, Snapshot
+from cachewarden.model.errors import WorkerError
+from cachewarden.model.plans import Action, Failure, Outcome, Plan, Relocate
+from cachewarden.model.policies import ActionKind, Settings
+from cachewarden.model.relocations import Errand, Moved, MoveOrder, Phase, Presence, RelocationSeen
+from cachewarden.model.units import Bytes
+from cachewarden.service.workers import Hooks, Workers
+
+SETTLING = "finish-moves"
+"""The name under which moves that were begun go on, before any policy."""
+PATIENCE = 120
+"""Seconds after which a move that a policy wants lets the next cycle come; it goes on there."""
+_GOES_ON = "it is being moved, and goes on in the next cycle"
+_MOST_CHECKS = 50
+
+
+def wants_attention(each: RelocationSeen) -> bool:
+    """Whether a worker is to be asked to do something about a move now."""
+    return each.wants or (each.phase is Phase.SETTLED and each.presence is Presence.FULL)
+
+
+@dataclass(slots=True)
+class Checked:
+    """Caches whose moves were looked at, and what was found, by ``relocation.name_of``."""
+
+    found: dict[str, Moved]
+    refused: list[Outcome]
+
+
+class Moves:
+    """Errands of a cycle. ``owners`` by name, as they were found in it."""
+
+    def __init__(self, workers: Workers, hooks: Hooks) -> None:
+        """``hooks`` are asked and told while a move goes on."""
+        self._workers = workers
+        self._hooks = hooks
+        self.owners: dict[str, Owner] = {}
+        self._checked = Checked({}, [])
+
+    def begin(self) -> None:
+        """A new cycle."""
+        self._checked = Checked({}, [])
+
+    def settle(self, seen: Iterable[RelocationSeen]) -> list[Outcome]:
+        """Has everybody's open moves finished, undone, or adjusted to what disks are here."""
+        outcomes: list[Outcome] = []
+        wanting = {each.owner: each for each in seen if wants_attention(each)}
+        for name, first in wanting.items():
+            owner = self.owners.get(name)
+            if owner is None or not self._hooks.may_go_on():
+                continue
+            cache = Cache(first.ecosystem, first.old, owner, "")
+            order = MoveOrder(Errand.SETTLE, first.ecosystem, policy=SETTLING, by_policy=True, patience=PATIENCE)
+            outcomes += [_outcome(SETTLING, cache, each) for each in self._ask(owner, order)]
+        return outcomes
+
+    def cleared(self, snapshot: Snapshot, settings: Settings) -> tuple[Snapshot, Plan]:
+        """The plan, of which every move can be made as far as can be known without touching anything."""
+        for _ in range(_MOST_CHECKS):
+            plan = decide(snapshot, settings)
+            news = [each for each in _moves(plan) if name_of(each.cache) not in self._checked.found]
+            if not news:
+                return snapshot, self._with_prospects(plan)
+            for each in news:
+                snapshot = self._check(snapshot, each, settings)
+        return snapshot, replace(plan, actions=tuple(each for each in plan.actions if not isinstance(each, Relocate)))
+
+    def _check(self, snapshot: Snapshot, move: Relocate, settings: Settings) -> Snapshot:
+        (moved,) = self._ask(move.cache.owner, replace(_order(move), errand=Errand.CHECK))[:1]
+        self._checked.found[name_of(move.cache)] = moved
+        return self.after(snapshot, move, moved, settings) if moved.error else snapshot
+
+    def after(self, snapshot: Snapshot, move: Relocate, moved: Moved, settings: Settings) -> Snapshot:
+        """What cannot be moved is left out of the rest of the cycle; what its policy takes instead is another thing."""
+        name = name_of(move.cache)
+        if moved.busy or moved.stopped:
+            return replace(snapshot, waiting={**snapshot.waiting, name: moved.error or _GOES_ON})
+        otherwise = next((each.otherwise for each in settings.policies if each.name == move.policy), ActionKind.REPORT)
+        instead = f"; `otherwise: {otherwise.value}` is taken"
+        if moved.refused:
+            failure = Failure(move.cache.path, f"cannot be moved to {move.to}: {moved.error}{instead}")
+            self._checked.refused.append(Outcome(move.policy, "relocate", move.cache, failures=(failure,)))
+        return replace(snapshot, unmovable={**snapshot.unmovable, name: f"it cannot be moved: {moved.error}"})
+
+    def refused(self) -> list[Outcome]:
+        """Moves that were wanted in this cycle and could not even begin."""
+        return self._checked.refused
+
+    def _with_prospects(self, plan: Plan) -> Plan:
+        return replace(plan, actions=tuple(self._with_prospect(each) for each in plan.actions))
+
+    def _with_prospect(self, action: Action) -> Action:
+        if isinstance(action, Relocate) and (known := self._checked.found.get(name_of(action.cache))):
+            return replace(action, prospect=known.prospect)
+        return action
+
+    def move(self, action: Relocate) -> Moved:
+        """Carries one out, or a part of it."""
+        (moved,) = self._ask(action.cache.owner, _order(action))[:1]
+        return moved
+
+    def _ask(self, owner: Owner, order: MoveOrder) -> tuple[Moved, ...]:
+        try:
+            found = self._workers.move(owner, order, self._hooks)
+        except WorkerError as error:
+            text = str(error)
+            return (Moved(order.cache, order.to, Phase.COPYING, text, error=text),)
+        if order.errand is not Errand.SETTLE and not found:
+            return (Moved(order.cache, order.to, Phase.OVER, "no answer", error="its worker gave no answer"),)
+        return found
+
+
+def _moves(plan: Plan) -> list[Relocate]:
+    return [each for each in plan.actions if isinstance(each, Relocate)]
+
+
+def _order(move: Relocate) -> MoveOrder:
+    return MoveOrder(
+        Errand.RELOCATE, move.cache.ecosystem, move.cache.path, move.to, move.policy, move.method, by_policy=True,
+        patience=PATIENCE,
+    )  # fmt: skip
+
+
+def begun(move: Relocate) -> Moved:
+    """As it stands in the history until more is known."""
+    return Moved(move.cache.path, move.to, Phase.COPYING, "unfinished: begun")
+
+
+def outcome_of(action: Relocate, moved: Moved) -> Outcome:
+    """For the record."""
+    return _outcome(action.policy, action.cache, moved)
+
+
+def _outcome(policy: str, cache: Cache, moved: Moved, action: str = "relocate") -> Outcome:
+    place = moved.source if moved.source.startswith("/") else cache.path
+    own = replace(cache, path=place)
+    failures = (Failure(own.path, moved.error, busy=moved.busy),) if moved.error else ()
+    return Outcome(
+        policy, action, own, freed=Bytes(moved.freed), failures=failures, incomplete=moved.stopped, moved=moved
+    )
+
+
+def by_hand(owner: Owner, order: MoveOrder, moved: Moved) -> Outcome:
+    """The outcome of a move that a person asked for."""
+    cache = Cache(order.ecosystem, order.cache or moved.source, owner, "")
+    return _outcome("by-hand", cache, moved, "restore" if order.errand is Errand.RESTORE else "relocate")
