@@ -14,6 +14,7 @@ from cachewarden.model.caches import Cache, Problem
 from cachewarden.model.errors import RefusedError
 from cachewarden.model.policies import ExtraCache
 
+
 @dataclass(frozen=True, slots=True)
 class FoundCache:
     """A cache with the knowledge that goes with it."""

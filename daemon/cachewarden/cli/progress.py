@@ -64,7 +64,11 @@ class Progress:
             self._moving_since = time.monotonic()
         seconds = max(time.monotonic() - self._moving_since, 0.1)
         rate = now.contents / seconds
-        words = [f"{human_bytes(now.contents)} of {human_bytes(now.of_contents)}" if now.of_contents else human_bytes(now.contents)]
+        words = [
+            f"{human_bytes(now.contents)} of {human_bytes(now.of_contents)}"
+            if now.of_contents
+            else human_bytes(now.contents)
+        ]
         words.append(f"{human_bytes(int(rate))}/s")
         if now.of_contents > now.contents and rate > 0:
             words.append(f"{human_span(int((now.of_contents - now.contents) / rate))} left")

@@ -13,7 +13,6 @@ from cachewarden.model.plans import Relocate
 from cachewarden.model.policies import ActionKind, Policy
 from cachewarden.model.units import Bytes
 
-
 _FREES_NOTHING = "moving it would free nothing"
 
 

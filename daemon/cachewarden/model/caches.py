@@ -174,7 +174,7 @@ class Snapshot:
     ``due``: scheduled policies whose hour has come. ``engaged``: goals begun in this cycle and not yet reached,
     as ``policy@place``, which go on to their ``until``. ``fruitless``: fingerprints of what each policy tried
     last without freeing anything. ``next_times``: when schedules come next, in words. ``unmovable``: caches, as
-    ``uid path``, whose destination was found unfit, with the reason; ``waiting``: those that cannot be moved just now.
+    ``uid path``, whose destination was found unfit, with the reason; ``waiting``: those that cannot be moved now.
     """
 
     taken_at: Instant

@@ -65,7 +65,8 @@ class Relocation:
 
     ``old`` and ``new`` are the place before and the destination. ``returns``: it was away and comes
     forward again; ``adopts``: the destination holds what an earlier move left there. Then two caches become one, and
-    what only the target has stays. ``verified``: what was
+    what only the target has stays. ``granularity`` is that of
+    times at the destination, in nanoseconds. ``verified``: what was
     copied so far was read back, and the last run ended by itself. ``config`` is the file that was changed,
     ``original`` its bytes in base64 before (``None``: it was not there), ``written`` those it is to have.
     """
@@ -84,6 +85,7 @@ class Relocation:
     returns: bool = False
     adopts: bool = False
     verified: bool = False
+    granularity: int = 1
     go_back: bool = False
     shared_group: str = ""
     config: str = ""
@@ -226,5 +228,3 @@ class MoveReply:
     """All that came of an errand."""
 
     moved: tuple[Moved, ...] = ()
-
-

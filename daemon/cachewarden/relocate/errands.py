@@ -1,7 +1,7 @@
-"""What a worker that moves caches is asked for: relocate, restore, settle what is open, or only say how it would go."""
+"""What a worker that moves caches is asked for: relocate, restore, settle what is open, or say how it would go."""
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from cachewarden.ecosystems.base import Context, Ecosystem, Surroundings
@@ -50,12 +50,12 @@ class Estate:
         """By its name."""
         return next((each for each in self.ecosystems if each.name == name), None)
 
-    def tools(self, ecosystem: Ecosystem, prospect: Prospect | None = None, granularity: int = 1) -> Tools:
+    def tools(self, ecosystem: Ecosystem, prospect: Prospect | None = None) -> Tools:
         """For a mover."""
         expected = (prospect.files, prospect.contents) if prospect else (0, 0)
         return Tools(
             self.surroundings, ecosystem, self.contexts[ecosystem.name], self.records,
-            Switch(self.surroundings, ecosystem, self.ask), self.may_go_on, self.progress, expected, granularity,
+            Switch(self.surroundings, ecosystem, self.ask), self.may_go_on, self.progress, expected,
         )  # fmt: skip
 
 
@@ -90,7 +90,9 @@ def run(estate: Estate, order: MoveOrder) -> tuple[Moved, ...]:
         return (_nothing(order, f"the journal of moves cannot be kept: {error.filename or ''}: {reason(error)}"),)
 
 
-def _nothing(order: MoveOrder, why: str, *, busy: bool = False, refused: bool = True, prospect: Prospect | None = None) -> Moved:
+def _nothing(
+    order: MoveOrder, why: str, *, busy: bool = False, refused: bool = True, prospect: Prospect | None = None
+) -> Moved:
     source = prospect.source if prospect else order.cache
     destination = prospect.destination if prospect else order.to
     return Moved(source, destination, Phase.OVER, why, error=why, busy=busy, refused=refused, prospect=prospect)
@@ -120,12 +122,12 @@ def _relocate(estate: Estate, order: MoveOrder) -> Moved:
         return Moved(cache.path, found.place.path, Phase.OVER, "it can be moved", prospect=found.prospect)
     record = Relocation(
         id=uuid.uuid4().hex, ecosystem=ecosystem.name, old=cache.path, new=found.place.path, method=order.method,
-        phase=Phase.COPYING, heading=Heading.OUT, begun=estate.contexts[ecosystem.name].now, policy=order.policy,
+        phase=Phase.COPYING, heading=Heading.OUT, granularity=found.granularity, begun=estate.contexts[ecosystem.name].now, policy=order.policy,
         keep=order.keep, shared_group=order.shared_group,
     )  # fmt: skip
     estate.records.save(record)
-    mover = Mover(record, estate.tools(ecosystem, found.prospect, found.granularity))
-    return replace(_go(estate, mover, by_hand=True), prospect=found.prospect)
+    mover = Mover(record, estate.tools(ecosystem, found.prospect))
+    return replace(_go(estate, mover), prospect=found.prospect)
 
 
 def _which(estate: Estate, ecosystem: Ecosystem, order: MoveOrder) -> Cache | str:
@@ -154,13 +156,15 @@ def _again(estate: Estate, ecosystem: Ecosystem, order: MoveOrder, record: Reloc
     to = estate.surroundings.files.real_path(order.to)
     if record.new not in (to, order.to):
         state = "was moved" if record.phase is Phase.SETTLED else "is being moved"
-        return _nothing(order, f"{record.old} {state} to {record.new}: take that back first with `cachewarden restore`")
+        return _nothing(
+            order, f"{record.old} {state} to {record.new}: take that back first with `cachewarden restore`"
+        )
     if order.errand is Errand.CHECK or record.phase is Phase.SETTLED:
         state = "it is there already" if record.phase is Phase.SETTLED else "the move is under way, and goes on"
         return Moved(record.old, record.new, record.phase, state)
     if order.by_policy and record.not_before > estate.contexts[ecosystem.name].now:
         return _nothing(order, f"it failed lately ({record.why}) and is tried again later", busy=True)
-    return _attend(estate, ecosystem, record, by_hand=not order.by_policy)
+    return _attend(estate, ecosystem, record)
 
 
 # -- back --------------------------------------------------------------------------------------------------------
@@ -194,7 +198,7 @@ def _bring_back(estate: Estate, ecosystem: Ecosystem, record: Relocation, order:
         )
     else:
         if record.phase not in RESTING:
-            finished = _attend(estate, ecosystem, record, by_hand=True)
+            finished = _attend(estate, ecosystem, record)
             record = next((each for each in estate.records.all() if each.id == record.id), record)
             if finished.error or record.phase not in RESTING:
                 return finished
@@ -205,7 +209,7 @@ def _bring_back(estate: Estate, ecosystem: Ecosystem, record: Relocation, order:
             leave_data=order.leave_data, go_back=False, why="",
         )  # fmt: skip
     estate.records.save(record)
-    return _go(estate, Mover(record, estate.tools(ecosystem)), by_hand=True)
+    return _go(estate, Mover(record, estate.tools(ecosystem)))
 
 
 def _no_room(estate: Estate, record: Relocation) -> str:
@@ -237,7 +241,7 @@ def _settle(estate: Estate, order: MoveOrder) -> Iterator[Moved]:
         if not estate.may_go_on():
             return
         if _seen(estate.surroundings, record, later=False).wants or _is_full(estate, record):
-            moved = _attend(estate, ecosystem, record, by_hand=not order.by_policy)
+            moved = _attend(estate, ecosystem, record)
             if moved.text:
                 yield moved
 
@@ -246,7 +250,7 @@ def _is_full(estate: Estate, record: Relocation) -> bool:
     return record.phase is Phase.SETTLED and places.presence(estate.surroundings.files, record) is Presence.FULL
 
 
-def _attend(estate: Estate, ecosystem: Ecosystem, record: Relocation, *, by_hand: bool) -> Moved:
+def _attend(estate: Estate, ecosystem: Ecosystem, record: Relocation) -> Moved:
     """Takes a move on from where it is, by what its disk does now."""
     found = places.presence(estate.surroundings.files, record)
     tools = estate.tools(ecosystem)
@@ -260,16 +264,18 @@ def _attend(estate: Estate, ecosystem: Ecosystem, record: Relocation, *, by_hand
     elif record.phase is Phase.AWAY and found is Presence.HERE:
         if not tools.switch.uses(record.old) and record.method is Method.CONFIG:
             estate.records.save(replace(record, phase=Phase.OVER))
-            text = f"{record.ecosystem} was told to use another place meanwhile: {record.new} is forgotten, not removed"
+            text = (
+                f"{record.ecosystem} was told to use another place meanwhile: {record.new} is forgotten, not removed"
+            )
             return Moved(record.old, record.new, Phase.OVER, text)
         record = replace(record, phase=Phase.COPYING, heading=Heading.OUT, returns=True, verified=False)
     if record.phase in RESTING:
         return Moved(record.old, record.new, record.phase, "")
     estate.records.save(record)
-    return _go(estate, Mover(record, tools), by_hand=by_hand)
+    return _go(estate, Mover(record, tools))
 
 
-def _go(estate: Estate, mover: Mover, *, by_hand: bool) -> Moved:
+def _go(estate: Estate, mover: Mover) -> Moved:
     """As far as it goes, and what is to be said of it."""
     begun = mover.record
     error, busy, refused, stopped = "", False, False, False
@@ -287,7 +293,7 @@ def _go(estate: Estate, mover: Mover, *, by_hand: bool) -> Moved:
         error = _undo(estate, mover, failure, error)
     sums, record = mover.sums, mover.record
     return Moved(
-        begun.old, begun.new, record.phase, _told(begun, record, sums, stopped=stopped) if not error else error,
+        begun.old, begun.new, record.phase, error or _told(begun, record, sums, stopped=stopped),
         Bytes(sums.copied), Bytes(sums.freed), error, busy, refused, stopped, tuple(sums.notes[:20]),
     )  # fmt: skip
 
@@ -328,5 +334,7 @@ def _told(begun: Relocation, record: Relocation, sums: Sums, *, stopped: bool) -
         what = f"the move to {record.new} was taken back"
     elif begun.returns and record.phase is Phase.SETTLED:
         what = f"{record.new} is here again, and {record.ecosystem} uses it"
-    figures = [f"{human_bytes(size)} {word}" for size, word in ((sums.copied, "copied"), (sums.freed, "freed")) if size]
+    figures = [
+        f"{human_bytes(size)} {word}" for size, word in ((sums.copied, "copied"), (sums.freed, "freed")) if size
+    ]
     return f"{what}{': ' if figures else ''}{', '.join(figures)}"

@@ -5,10 +5,9 @@ back from its disk, and only then named; what was there is set aside by one rena
 """
 
 import os
-import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from cachewarden.ecosystems.base import Context, Ecosystem, Surroundings
 from cachewarden.ecosystems.trees import reason
@@ -27,6 +26,7 @@ from cachewarden.model.relocations import (
 )
 from cachewarden.model.units import NANOSECONDS, Bytes, Instant
 from cachewarden.relocate import places
+from cachewarden.relocate.clearing import Broom, Sums
 from cachewarden.relocate.records import Records
 from cachewarden.relocate.sharing import share
 from cachewarden.relocate.switching import Switch, link_undone, tell
@@ -34,7 +34,7 @@ from cachewarden.system import durable
 from cachewarden.system.copying import CopyProgress, Way, copy_tree
 from cachewarden.system.folders import OpenFolder, open_folder
 from cachewarden.system.places import may_write
-from cachewarden.system.removal import Removal, StoppedError, TreeRemover, remove_empty
+from cachewarden.system.removal import StoppedError
 
 _MOST_STEPS = 30
 _SECOND_PASSES = 3
@@ -62,7 +62,6 @@ class Tools:
     may_go_on: Callable[[], bool]
     progress: Callable[[MoveProgress], None]
     expected: tuple[int, int] = (0, 0)
-    granularity: int = 1
 
 
 class Mover:
@@ -164,7 +163,7 @@ class Mover:
             self._tools.progress(MoveProgress("copying", now.files, Bytes(now.bytes), files, Bytes(size)))
 
         done = copy_tree(
-            source, target, way=way, trust=trust, granularity=self._tools.granularity, leave=OWN_NAMES,
+            source, target, way=way, trust=trust, granularity=self.record.granularity, leave=OWN_NAMES,
             may_go_on=self._tools.may_go_on, progress=progress,
         )  # fmt: skip
         self.sums.copied += done.bytes

@@ -21,11 +21,13 @@ IN_MEMORY = ("tmpfs", "ramfs", "devtmpfs")
 _REPOSITORIES = {
     ".git": "a git repository", ".hg": "a Mercurial repository", ".svn": "a Subversion checkout",
     ".bzr": "a Bazaar repository", ".jj": "a Jujutsu repository", ".dvc": "a DVC repository",
-    "conda-meta": "a conda environment", "pyvenv.cfg": "a virtual environment", "CACHEDIR.TAG": "another tool's cache",
+    "conda-meta": "a conda environment", "pyvenv.cfg": "a virtual environment",
+    "CACHEDIR.TAG": "another tool's cache",
 }  # fmt: skip
 """What, in a folder, says that all below it is some other tool's to keep in order."""
 _GONE = {
-    errno.ENOENT, errno.ENOTDIR, errno.ENOTCONN, errno.EACCES, errno.ENODEV, errno.ENXIO, errno.ENOMEDIUM, errno.ESTALE,
+    errno.ENOENT, errno.ENOTDIR, errno.ENOTCONN, errno.EACCES, errno.ENODEV, errno.ENXIO, errno.ENOMEDIUM,
+    errno.ESTALE,
 }  # fmt: skip
 _LEAST_ROOM, _LEAST_SHARE, _ROOM_AGAIN = 16 << 20, 100, 4
 """A disk is full with less than 16 MiB or one percent, whichever is less; and is not again at four times that."""
@@ -35,7 +37,9 @@ _MARKER_LIMIT = 4096
 def write_marker(folder: str, record: Relocation) -> None:
     """Says in a destination whose it is."""
     plain = {"id": record.id, "ecosystem": record.ecosystem, "from": record.old}
-    note = "Put here by cachewarden, which looks for it to see whether this disk is here. `cachewarden restore` ends it."
+    note = (
+        "Put here by cachewarden, which looks for it to see whether this disk is here. `cachewarden restore` ends it."
+    )
     durable.write(f"{folder}/{MARKER}", json.dumps({"note": note, **plain}, indent=1).encode("ascii"), 0o644)
 
 

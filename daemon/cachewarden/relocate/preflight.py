@@ -134,7 +134,9 @@ def _check_target(scene: Scene, place: Place) -> None:
         raise _No(f"{place.path} cannot be written by {owner.name}", unfit=True)
     inside = set(files.listing(place.path)) - {MARKER}
     if inside and place.path == place.mount.mount:
-        raise _No(f"{place.path} is a whole disk: name a folder on it, as {place.path}/{scene.ecosystem.name}", unfit=True)
+        raise _No(
+            f"{place.path} is a whole disk: name a folder on it, as {place.path}/{scene.ecosystem.name}", unfit=True
+        )
     if inside and marker_of(files, place.path).get("ecosystem") != scene.ecosystem.name:
         raise _No(f"{place.path} is not empty, and what is in it was not put there by cachewarden", unfit=True)
 
@@ -145,7 +147,10 @@ def _check_tree(scene: Scene, counted: Census) -> None:
         (counted.special, "is neither file, folder nor link"),
         (counted.mounted, "is a disk of its own, mounted inside the cache"),
         (counted.unreadable, f"cannot be read by {owner.name}: `cachewarden doctor` says what helps"),
-        (counted.first_foreign, f"does not belong to {owner.name} (left by sudo?): `cachewarden doctor` says what helps"),
+        (
+            counted.first_foreign,
+            f"does not belong to {owner.name} (left by sudo?): `cachewarden doctor` says what helps",
+        ),
     )
     for what, why in faults:
         if what:
@@ -162,8 +167,8 @@ def _by_type(scene: Scene, order: MoveOrder, place: Place) -> Iterator[str]:
         return
     if scene.ecosystem.name == "conda":
         raise _No(
-            f"{place.mount.mount} is {place.mount.type}, which has neither symbolic links, hard links nor modes: conda's"
-            " packages would break; format it as ext4", unfit=True,
+            f"{place.mount.mount} is {place.mount.type}, which has neither symbolic links, hard links nor modes:"
+            " conda's packages would break; format it as ext4", unfit=True,
         )  # fmt: skip
     yield f"{place.mount.mount} is {place.mount.type}: modes are lost there, which pip does without"
 
@@ -199,8 +204,8 @@ def _check_room(scene: Scene, place: Place, counted: Census, free: int, inodes: 
     margin = max(_LEAST_MARGIN, needs // _MARGIN)
     if needs + margin > free:
         raise _No(
-            f"{place.mount.mount} has {human_bytes(free)} free, and {human_bytes(needs)} with {human_bytes(margin)} to"
-            " spare are needed", unfit=True,
+            f"{place.mount.mount} has {human_bytes(free)} free, and {human_bytes(needs)} with"
+            f" {human_bytes(margin)} to spare are needed", unfit=True,
         )  # fmt: skip
     names = counted.files + counted.folders + counted.symlinks - there.files - there.folders - there.symlinks
     if inodes is not None and names > inodes:
@@ -237,8 +242,8 @@ def _worth(scene: Scene, place: Place, counted: Census) -> Iterator[str]:
         number = f"{len(apart)} environments" if len(apart) > 1 else f"the environment {apart[0]}"
         size = f"; {human_bytes(shared)} of this cache are linked into them now and stay there" if shared > 0 else ""
         yield (
-            f"{number} cannot share files with {place.mount.mount}: what is installed from the new place later is a full"
-            f" copy, not a hard link{size}"
+            f"{number} cannot share files with {place.mount.mount}: what is installed from the new place later is a"
+            f" full copy, not a hard link{size}"
         )
 
 

@@ -1,4 +1,4 @@
-"""The journal of moves: one small file per move in the owner's own state folder, each step written before it is taken.
+"""The journal of moves: one small file per move in the owner's own state folder, each step written before it is done.
 
 It is the owner's, and not the service's: what finishes a move after a kill runs with the owner's rights and believes
 nobody else about what to write into the owner's configuration.

@@ -83,7 +83,10 @@ class Switch:
     def uses(self, path: str) -> bool:
         """Whether some tool puts what is new into ``path``, links resolved."""
         real = self.surroundings.files.real_path
-        return any(each.path is not None and real(each.path) == real(path) for each in self.ecosystem.in_force(self.surroundings))
+        return any(
+            each.path is not None and real(each.path) == real(path)
+            for each in self.ecosystem.in_force(self.surroundings)
+        )
 
 
 def link_forward(record: Relocation) -> None:

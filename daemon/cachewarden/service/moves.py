@@ -1,4 +1,4 @@
-"""The part of a cycle that is about moves: what is open is settled first, then what policies want is looked at closely."""
+"""The part of a cycle that is about moves: what is open is settled, then what policies want is looked at closely."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -78,11 +78,13 @@ class Moves:
         return self.after(snapshot, move, moved, settings) if moved.error else snapshot
 
     def after(self, snapshot: Snapshot, move: Relocate, moved: Moved, settings: Settings) -> Snapshot:
-        """What cannot be moved is left out of the rest of the cycle; what its policy takes instead is another thing."""
+        """What cannot be moved is left out of the rest of the cycle, and its policy may take something else."""
         name = name_of(move.cache)
         if moved.busy or moved.stopped:
             return replace(snapshot, waiting={**snapshot.waiting, name: moved.error or _GOES_ON})
-        otherwise = next((each.otherwise for each in settings.policies if each.name == move.policy), ActionKind.REPORT)
+        otherwise = next(
+            (each.otherwise for each in settings.policies if each.name == move.policy), ActionKind.REPORT
+        )
         instead = f"; `otherwise: {otherwise.value}` is taken"
         if moved.refused:
             failure = Failure(move.cache.path, f"cannot be moved to {move.to}: {moved.error}{instead}")

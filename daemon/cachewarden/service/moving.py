@@ -49,9 +49,7 @@ def move(
     return errands.run(_estate(whom, lambda: may_go_on() and time.monotonic() < until, progress), order)
 
 
-def _estate(
-    whom: "Whom", may_go_on: Callable[[], bool], progress: Callable[[MoveProgress], None]
-) -> errands.Estate:
+def _estate(whom: "Whom", may_go_on: Callable[[], bool], progress: Callable[[MoveProgress], None]) -> errands.Estate:
     files = RealFiles(whom.owner)
     surroundings = Surroundings(whom.owner, whom.environ, files)
     moves = seen(surroundings, whom.records)
@@ -69,15 +67,20 @@ def _estate(
         return runner.ask_own((program, *arguments[1:]), environ)
 
     caches = tuple(each.cache for each in found.caches)
-    return errands.Estate(
-        surroundings, tuple(ECOSYSTEMS), contexts, caches, whom.records, ask, may_go_on, progress
-    )
+    return errands.Estate(surroundings, tuple(ECOSYSTEMS), contexts, caches, whom.records, ask, may_go_on, progress)
 
 
 def _tools_environment(home: str, name: str, environ: Mapping[str, str]) -> dict[str, str]:
     """What a tool is asked with: that of a login, with all that may say where its cache is."""
     own = {key: value for key, value in environ.items() if key.startswith(_TOOLS_ENVIRONMENT)}
-    return {"LANG": "C.UTF-8", **own, "HOME": environ.get("HOME") or home, "USER": name, "LOGNAME": name, "PATH": _PATH}
+    return {
+        "LANG": "C.UTF-8",
+        **own,
+        "HOME": environ.get("HOME") or home,
+        "USER": name,
+        "LOGNAME": name,
+        "PATH": _PATH,
+    }
 
 
 def tame(moved: Moved, short: Callable[[str], str]) -> Moved:
@@ -89,5 +92,3 @@ def tame(moved: Moved, short: Callable[[str], str]) -> Moved:
     )
     notes = tuple(short(each) for each in moved.notes)
     return replace(moved, text=short(moved.text), error=short(moved.error), notes=notes, prospect=prospect)
-
-

@@ -21,9 +21,9 @@ from cachewarden.measure import filesystem_of, measure_cache, references
 from cachewarden.model.caches import Entry, Filesystem, Look, MeasuredCache, Owner, Problem
 from cachewarden.model.errors import RefusedError, WorkerError
 from cachewarden.model.findings import Fact
-from cachewarden.model.relocations import Moved, MoveOrder, MoveProgress, RelocationSeen
 from cachewarden.model.plans import Chosen, Failure, Outcome, Purge, RemovedEntry
 from cachewarden.model.policies import ExtraCache
+from cachewarden.model.relocations import Moved, MoveOrder, MoveProgress, RelocationSeen
 from cachewarden.model.units import Bytes
 from cachewarden.relocate.records import Records
 from cachewarden.service import moving
@@ -239,9 +239,7 @@ def _answer(whom: Whom, stream: socket.socket, word: str, value: object) -> None
 
 def _move(whom: Whom, stream: socket.socket, channel: Channel, order: MoveOrder) -> None:
     hear, tell = _StopListener(stream), encoder(MoveProgress)
-    done = moving.move(
-        whom, order, may_go_on=hear.may_go_on, progress=lambda now: channel.send("moving", tell(now))
-    )
+    done = moving.move(whom, order, may_go_on=hear.may_go_on, progress=lambda now: channel.send("moving", tell(now)))
     channel.send("moved", encoder(tuple[Moved, ...])(tuple(moving.tame(each, _tame) for each in done)))
 
 

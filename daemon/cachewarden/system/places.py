@@ -83,7 +83,13 @@ def _try_all(ground: int) -> Abilities:
         case=not _exists("FILE", ground),
         long_names=_works(lambda: os.mkdir("n" * _LONGEST, dir_fd=ground))
         and _works(lambda: os.rmdir("n" * _LONGEST, dir_fd=ground)),
-        granularity=1 if off == 0 else 1_000 if off < 1_000 else 1_000_000_000 if off < 1_000_000_000 else 2_000_000_000,
+        granularity=1
+        if off == 0
+        else 1_000
+        if off < 1_000
+        else 1_000_000_000
+        if off < 1_000_000_000
+        else 2_000_000_000,
     )
 
 

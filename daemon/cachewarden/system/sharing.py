@@ -1,8 +1,6 @@
 """Rights of a group on a whole tree: setgid, group-writable, and default ACLs, so that new folders stay so."""
 
 import grp
-import os
-import stat
 import struct
 
 from cachewarden.system.folders import OpenFolder

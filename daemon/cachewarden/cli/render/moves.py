@@ -19,7 +19,7 @@ _STATES = {
 _FINISHED = {Phase.SETTLED.value, Phase.AWAY.value, Phase.OVER.value}
 
 
-def moved(record: CycleRecord, view: View) -> list[Block]:
+def moved(record: CycleRecord) -> list[Block]:
     """What came of a move that was asked for by hand."""
     blocks: list[Block] = []
     for each in record.outcomes:
@@ -27,7 +27,9 @@ def moved(record: CycleRecord, view: View) -> list[Block]:
             continue
         found = each.moved
         tone = (Tone.WARN if found.busy else Tone.BAD) if found.error else Tone.STRONG
-        blocks.append(Line(f"{each.cache.ecosystem} of {each.cache.owner.name}: {_sentence(each.action, found)}", tone))
+        blocks.append(
+            Line(f"{each.cache.ecosystem} of {each.cache.owner.name}: {_sentence(each.action, found)}", tone)
+        )
         blocks += [Line(note, Tone.WARN, 2) for note in found.notes]
         if found.prospect and not found.error:
             blocks += [Line(each, Tone.DIM, 2) for each in found.prospect.warnings]

@@ -103,7 +103,9 @@ def _failures(outcomes: Iterable[Outcome], view: View) -> Iterator[Block]:
     failed = [(outcome, failure) for outcome in outcomes for failure in outcome.failures]
     if not failed:
         return
-    yield Heading("Not done" if any(outcome.moved or outcome.action != "purge" for outcome, _ in failed) else "Not removed")
+    yield Heading(
+        "Not done" if any(outcome.moved or outcome.action != "purge" for outcome, _ in failed) else "Not removed"
+    )
     shown = failed if view.verbose else failed[:_MOST_FAILURES]
     for each, failure in shown:
         yield Line(_failure(each, failure, view), Tone.WARN if failure.busy else Tone.BAD, 2)

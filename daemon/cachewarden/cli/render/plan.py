@@ -29,11 +29,11 @@ def plan(decided: Plan, found_problems: Iterable[Problem], view: View, *, by_han
     blocks += problems(found_problems, view)
     if decided.actions:
         blocks += [Gap(), Line(_total(decided.actions), Tone.STRONG)]
-        blocks.append(Line(_next_step(decided.actions, by_hand=by_hand), Tone.DIM))
+        blocks.append(Line(_next_step(by_hand=by_hand), Tone.DIM))
     return blocks
 
 
-def _next_step(actions: Sequence[Action], *, by_hand: bool) -> str:
+def _next_step(*, by_hand: bool) -> str:
     does = "The same command without --dry-run" if by_hand else "`cachewarden run`"
     return f"Nothing was changed. {does} carries this out."
 

@@ -68,7 +68,9 @@ def _order(given: argparse.Namespace) -> MoveOrder:
     (ecosystem,) = wishes.ecosystems([given.ecosystem])
     destination = given.destination
     if not destination.startswith("/"):
-        raise UsageError(f"the destination {destination!r} is relative: give its whole path, {os.path.abspath(destination)}")
+        raise UsageError(
+            f"the destination {destination!r} is relative: give its whole path, {os.path.abspath(destination)}"
+        )
     if ".." in destination.split("/"):
         raise UsageError(f"the destination {destination!r} has '..' in it: name the folder itself")
     if given.keep_old and ecosystem != "conda":
@@ -125,4 +127,4 @@ def tell(session: Session, record: CycleRecord) -> None:
     if session.options.json:
         session.answer(json.done(record))
     else:
-        session.show(moves_screen.moved(record, session.view(record.finished_at)))
+        session.show(moves_screen.moved(record))

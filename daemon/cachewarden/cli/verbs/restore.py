@@ -14,8 +14,8 @@ def arguments(parser: Parser) -> None:
     left = "only take the configuration back: what is at the destination stays there"
     parser.add_argument("--leave-data", action="store_true", help=left)
     parser.epilog = (
-        "The configuration file becomes what it was, byte for byte; in one that was edited since, only our key changes. "
-        "A move that is not finished is undone."
+        "The configuration file becomes what it was, byte for byte; in one that was edited since, only our key "
+        "changes. A move that is not finished is undone."
     )
 
 
@@ -24,9 +24,7 @@ def run(session: Session) -> int:
     (ecosystem,) = wishes.ecosystems([session.options.ecosystem])
     session.program.settings()
     workers = session.program.workers(writing=True)
-    order = MoveOrder(
-        Errand.RESTORE, ecosystem, session.options.cache or "", leave_data=session.options.leave_data
-    )
+    order = MoveOrder(Errand.RESTORE, ecosystem, session.options.cache or "", leave_data=session.options.leave_data)
     owner = relocate_verb.choose(session, workers, order)
     record, status = work.carry_out_move(session, owner, order, workers)
     relocate_verb.tell(session, record)
