@@ -9,7 +9,7 @@ from cachewarden.ecosystems.conda_entries import SCHEMES, PackagesFolder, is_pac
 from cachewarden.ecosystems.conda_shape import is_an_entry
 from cachewarden.ecosystems.conda_use import Use
 from cachewarden.ecosystems.trees import Tally, is_folder, reason, survey
-from cachewarden.model.caches import Cache, Entry, Kind, MeasuredCache, Problem
+from cachewarden.model.caches import OWN_NAMES, Cache, Entry, Kind, MeasuredCache, Problem
 from cachewarden.model.units import Bytes
 from cachewarden.system.ports import Folder
 
@@ -33,7 +33,7 @@ class Conda:
 
         A tarball, a ``cache`` or a ``.trash`` alone proves nothing: other folders have those too.
         """
-        names = {node.name for node in folder.nodes()}
+        names = {node.name for node in folder.nodes()} - OWN_NAMES
         if not names or names & _MARKS or _holds_package(folder, 0):
             return None
         return "does not look like a conda package cache: neither urls.txt nor a package is in it"

@@ -11,7 +11,7 @@ from cachewarden.ecosystems.pip_shards import Draft, Shard
 from cachewarden.ecosystems.pip_wheels import WheelTree, why_a_wheel_stays
 from cachewarden.ecosystems.running import describe, first_running
 from cachewarden.ecosystems.trees import Tally, is_file, is_folder, reason, weigh_strangers
-from cachewarden.model.caches import Cache, Entry, Kind, MeasuredCache, Problem
+from cachewarden.model.caches import OWN_NAMES, Cache, Entry, Kind, MeasuredCache, Problem
 from cachewarden.model.units import Bytes
 from cachewarden.system.ports import Folder, Node
 
@@ -33,7 +33,7 @@ class Pip:
 
     def recognise(self, folder: Folder) -> str | None:
         """A pip cache holds ``http``, ``http-v2``, ``wheels`` or ``selfcheck``, or nothing yet."""
-        names = {node.name for node in folder.nodes()}
+        names = {node.name for node in folder.nodes()} - OWN_NAMES
         if names and not names & _KNOWN:
             return "does not look like a pip cache: neither http, http-v2, wheels nor selfcheck is in it"
         return None

@@ -122,8 +122,9 @@ def _relocate(estate: Estate, order: MoveOrder) -> Moved:
         return Moved(cache.path, found.place.path, Phase.OVER, "it can be moved", prospect=found.prospect)
     record = Relocation(
         id=uuid.uuid4().hex, ecosystem=ecosystem.name, old=cache.path, new=found.place.path, method=order.method,
-        phase=Phase.COPYING, heading=Heading.OUT, granularity=found.granularity, begun=estate.contexts[ecosystem.name].now, policy=order.policy,
-        keep=order.keep, shared_group=order.shared_group,
+        phase=Phase.COPYING, heading=Heading.OUT, granularity=found.granularity,
+        begun=estate.contexts[ecosystem.name].now, policy=order.policy, keep=order.keep,
+        shared_group=order.shared_group,
     )  # fmt: skip
     estate.records.save(record)
     mover = Mover(record, estate.tools(ecosystem, found.prospect))
