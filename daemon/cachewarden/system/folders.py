@@ -125,6 +125,10 @@ class OpenFolder:
             os.close(self._fd)
             self._fd = -1
 
+    def fileno(self) -> int:
+        """The descriptor, for what else is done in ``system``; it stays this object's."""
+        return self._fd
+
     def stat(self) -> os.stat_result:
         """Of the folder itself."""
         return os.fstat(self._fd)

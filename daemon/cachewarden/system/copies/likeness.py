@@ -1,0 +1,80 @@
+"""Whether what a target has is what the source has."""
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cachewarden.system.copies import contents
+from cachewarden.system.copies.places import Place, located
+
+
+def status_of(folder: int, name: str) -> os.stat_result | None:
+    """Of a name in an open folder, not followed; ``None`` when it is not there."""
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def is_open(status: os.stat_result) -> bool:
+    """Whether the owner of a folder may do all in it."""
+    return status.st_mode & stat.S_IRWXU == stat.S_IRWXU
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """The rules. ``mirror``, ``trust``, ``granularity`` as in ``copy_tree``; ``ask`` may raise StoppedError."""
+
+    mirror: bool
+    trust: bool
+    granularity: int
+    ask: Callable[[], None]
+
+    @property
+    def exact(self) -> bool:
+        """Whether the target has times to the nanosecond, and so is taken for one that has modes too."""
+        return self.granularity == 1
+
+    @property
+    def reads(self) -> bool:
+        """Whether contents are compared. Between two caches the newer wins, whatever the contents."""
+        return self.mirror and not self.trust
+
+    def newer(self, there: os.stat_result, here: os.stat_result) -> bool:
+        """Whether the source's was changed last."""
+        return there.st_mtime_ns - here.st_mtime_ns >= self.granularity
+
+    def of_files(self, place: Place, name: str, there: os.stat_result, here: os.stat_result) -> bool:
+        """Whether the target's, ``here``, is the source's, ``there``."""
+        apart = abs(there.st_mtime_ns - here.st_mtime_ns)
+        if there.st_size != here.st_size or apart >= self.granularity:
+            return False
+        if stat.S_IFMT(there.st_mode) != stat.S_IFMT(here.st_mode) or (self.exact and there.st_mode != here.st_mode):
+            return False
+        return not self.reads or self._contents(place, name, there, here)
+
+    def _contents(self, place: Place, name: str, there: os.stat_result, here: os.stat_result) -> bool:
+        sparse = contents.is_sparse(there) or contents.is_sparse(here)
+
+        def summed(fd: int) -> tuple[int, int]:
+            return contents.checksum(fd, there.st_size, sparse=sparse, tick=lambda _: self.ask())
+
+        try:
+            fd = contents.open_to_read(place.source_fd, name)
+        except FileNotFoundError:
+            return True  # it vanished: nothing can be copied
+        except OSError as error:
+            raise located(error, place.source_path(name)) from error
+        try:
+            wanted = summed(fd)
+        except OSError as error:
+            raise located(error, place.source_path(name)) from error
+        finally:
+            os.close(fd)
+        fd = contents.open_to_read(place.target_fd, name)
+        try:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            return summed(fd) == wanted
+        finally:
+            os.close(fd)

@@ -1,0 +1,99 @@
+"""Bringing one tree to equality with another on a different filesystem: verified, and resumable after any end.
+
+Both trees are walked below open descriptors; links are never followed, other mounts never entered. A file has its
+final name only when it is whole, with all its attributes; it counts only when it was read back from the device.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+
+from cachewarden.system.copies.contents import Reader
+from cachewarden.system.copies.hard_links import HardLinks
+from cachewarden.system.copies.likeness import Likeness
+from cachewarden.system.copies.meter import Meter
+from cachewarden.system.copies.read_back import ReadBack, sync_filesystem
+from cachewarden.system.copies.tree import TreeCopier
+from cachewarden.system.folders import OpenFolder
+from cachewarden.system.removal import StoppedError
+
+
+class Way(Enum):
+    """``MIRROR``: the target becomes like the source.
+
+    ``MERGE``: it gets what it lacks or has older, and loses nothing.
+    """
+
+    MIRROR = "mirror"
+    MERGE = "merge"
+
+
+@dataclass(frozen=True, slots=True)
+class CopyProgress:
+    """So far in this run: names looked at that are no folders, and bytes of their contents (holes not counted)."""
+
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What one run did, in names that are no folders.
+
+    ``files`` were written (links and further names included), with ``bytes`` of contents; ``same`` were equal;
+    ``removed`` names of the target went, a whole tree counting once; ``lost``: up to 20 examples of what the target
+    would not take ("a/b: user.x: Operation not supported").
+    """
+
+    files: int
+    bytes: int
+    same: int
+    removed: int
+    lost: tuple[str, ...]
+
+
+def copy_tree(
+    source: OpenFolder,
+    target: OpenFolder,
+    *,
+    way: Way,
+    trust: bool,
+    granularity: int = 1,
+    leave: frozenset[str] = frozenset(),
+    may_go_on: Callable[[], bool],
+    progress: Callable[[CopyProgress], None],
+    read: Reader = os.pread,
+) -> Copied:
+    """Makes ``target`` like ``source``; returns when all of it is on the device and was read back.
+
+    ``trust``: a file that is equal by type, size, time and mode is taken for the same; without, contents are compared
+    too. Trust only what a run left that returned or raised StoppedError: after a loss of power a file can be there
+    with all its attributes and without its contents. ``granularity``: nanoseconds that the target's times are exact
+    to; where it is not 1, modes do not count. ``leave``: names at the top that are not looked at, in neither tree.
+    ``read`` reads the target back. A name ``.cachewarden-new`` of the source is what an interrupted copy left, and
+    is not copied.
+
+    Raises StoppedError after ``may_go_on`` said no: what was copied is verified and stays. OSError names the path:
+    EXDEV a mount inside, EINVAL what is neither file, folder nor link, ELOOP too deep, EBUSY a file that keeps
+    changing, EIO what reads differently (it is removed), and what the kernel says of either side. Nothing half
+    written has its final name then either.
+    """
+    meter = Meter(may_go_on, lambda files, size: progress(CopyProgress(files, size)))
+    alike = Likeness(way is Way.MIRROR, trust, granularity, meter.ask)
+    with ReadBack(target, read) as back, HardLinks(source, target) as links:
+        copier = TreeCopier(alike, leave, meter, back, links)
+        try:
+            if alike.reads:
+                sync_filesystem(target)  # or what is compared could come from memory
+            copier.copy(source, target)
+        except StoppedError:
+            back.finish()
+            raise
+        except OSError:
+            with suppress(OSError):  # the first error is what went wrong
+                back.finish()
+            raise
+        back.finish()
+    return Copied(copier.files, copier.bytes, copier.same, copier.removed, copier.lost)
