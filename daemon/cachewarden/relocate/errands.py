@@ -28,6 +28,7 @@ from cachewarden.relocate.clearing import Sums
 from cachewarden.relocate.mover import Mover, Tools, WaitError, put_off
 from cachewarden.relocate.records import Records
 from cachewarden.relocate.switching import Ask, Switch
+from cachewarden.system.census import census
 from cachewarden.system.removal import StoppedError
 
 _FULL = "its disk is full"
@@ -86,6 +87,9 @@ def run(estate: Estate, order: MoveOrder) -> tuple[Moved, ...]:
             return (_relocate(estate, order) if order.errand is Errand.RELOCATE else _restore(estate, order),)
     except BusyError as error:
         return (_nothing(order, str(error), busy=True),)
+    except StoppedError:
+        text = "stopped before anything was done"
+        return (Moved(order.cache, order.to, Phase.OVER, text, stopped=True),)
     except OSError as error:
         return (_nothing(order, f"the journal of moves cannot be kept: {error.filename or ''}: {reason(error)}"),)
 
@@ -217,7 +221,7 @@ def _no_room(estate: Estate, record: Relocation) -> str:
     """What is at the destination must fit onto the disk that it came from."""
     files = estate.surroundings.files
     with files.open_folder(record.new) as folder:
-        counted = preflight.census(folder, estate.surroundings.owner.uid, estate.may_go_on)
+        counted = census(folder, estate.surroundings.owner.uid, estate.may_go_on)
     path = record.old
     while path != "/" and files.stat(path) is None:
         path = path.rpartition("/")[0] or "/"

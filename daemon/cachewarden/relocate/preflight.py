@@ -13,14 +13,13 @@ from cachewarden.model.relocations import Method, MoveOrder, Prospect
 from cachewarden.model.units import Bytes, human_bytes
 from cachewarden.relocate.places import IN_MEMORY, Place, judge, marker_of
 from cachewarden.system import places
-from cachewarden.system.copying import Census, census
+from cachewarden.system.census import Census, census
 
 _NO_UNIX = ("vfat", "msdos", "exfat", "fat")
-_BLOCK = 4096
 _LEAST_MARGIN, _MARGIN = 4 << 20, 50
 """Room that is asked for beyond the copy: a fiftieth of it, and 4 MiB at least."""
 _MOST_ENVIRONMENTS = 50
-_LOST = "lost+found"
+_EMPTY = Census(0, 0, 0, 0, 0, 0, 0, 0, "", "", "", "", 0, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ def _nearest_folder(scene: Scene) -> str:
 def _count(scene: Scene) -> Census:
     files = scene.surroundings.files
     if files.stat(scene.cache.path) is None:
-        return Census()
+        return _EMPTY
     with files.open_folder(scene.cache.path) as folder:
         return census(folder, scene.surroundings.owner.uid, scene.may_go_on)
 
@@ -214,7 +213,7 @@ def _check_room(scene: Scene, place: Place, counted: Census, free: int, inodes: 
 
 def _there_already(scene: Scene, place: Place) -> Census:
     if place.exists != place.path:
-        return Census()
+        return _EMPTY
     with scene.surroundings.files.open_folder(place.path) as folder:
         return census(folder, scene.surroundings.owner.uid, scene.may_go_on)
 

@@ -4,6 +4,7 @@ It is the owner's, and not the service's: what finishes a move after a kill runs
 nobody else about what to write into the owner's configuration.
 """
 
+import base64
 import dataclasses
 import hashlib
 import json
@@ -88,7 +89,10 @@ def parse(data: bytes) -> Relocation | None:
         plain = json.loads(str(data, "ascii"))
         if not isinstance(plain, dict) or plain.pop("version", None) != VERSION:
             return None
-        record = Relocation(**{key: _value(_HINTS[key], value) for key, value in plain.items()})
+        fields: dict[str, typing.Any] = {key: _value(_HINTS[key], value) for key, value in plain.items()}
+        record = Relocation(**fields)
+        for text in (record.original, record.written):
+            base64.b64decode(text or "", validate=True)
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
     sound = all(_is_a_place(each) for each in (record.old, record.new)) and record.id and record.ecosystem.isalpha()

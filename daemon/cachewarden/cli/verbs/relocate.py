@@ -13,7 +13,7 @@ from cachewarden.model.caches import Owner
 from cachewarden.model.errors import UsageError
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.relocations import Errand, Method, MoveOrder
-from cachewarden.service.workers import Workers
+from cachewarden.service.workers import Hooks, Workers
 
 
 def arguments(parser: Parser) -> None:
@@ -53,7 +53,7 @@ def run(session: Session) -> int:
     owner = choose(session, workers, order)
     order = for_owner(order, owner)
     if given.dry_run:
-        (moved,) = workers.move(owner, order, work.Hooks())[:1]
+        (moved,) = workers.move(owner, order, Hooks())[:1]
         if session.options.json:
             session.answer(json.prospect(moved))
         else:
@@ -115,7 +115,7 @@ def choose(session: Session, workers: Workers, order: MoveOrder) -> Owner:
 
 
 def _has(workers: Workers, owner: Owner, order: MoveOrder) -> bool:
-    seen = workers.look(owner, work.Hooks())
+    seen = workers.look(owner, Hooks())
     if order.errand is Errand.RESTORE:
         return any(each.ecosystem == order.ecosystem for each in seen.relocations)
     caches = [each.cache for each in seen.caches if each.cache.ecosystem == order.ecosystem]
