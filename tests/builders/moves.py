@@ -78,6 +78,8 @@ class House:
 
 def looks(cache: Path) -> dict[str, dict[str, object]]:
     """All that is to be seen of a cache, but for our marker, and the times of its top folder."""
+    if not cache.is_dir():
+        return {}
     found = portrait(cache)
     found.pop(MARKER, None)
     found.get(".", {}).pop("mtime", None)
@@ -164,3 +166,24 @@ def house(folder: Path, size_mib: int = 64) -> Iterator[House]:
 def is_open(records: tuple[Relocation, ...]) -> bool:
     """Whether some move is neither made nor undone."""
     return any(each.phase not in (Phase.SETTLED, Phase.AWAY) for each in records)
+
+
+class Meanwhile(Records):
+    """A journal at whose n-th entry, or when told so, something happens in the world, once."""
+
+    def __init__(self, folder: str, at: int, what: Callable[[], object]) -> None:
+        super().__init__(folder)
+        self._left = at
+        self._what = what
+        self.happened = False
+
+    def happen(self) -> None:
+        if not self.happened:
+            self.happened = True
+            self._what()
+
+    def save(self, record: Relocation) -> None:
+        super().save(record)
+        self._left -= 1
+        if self._left == 0:
+            self.happen()

@@ -37,6 +37,8 @@ from cachewarden.system.places import may_write
 from cachewarden.system.removal import StoppedError
 
 _MOST_STEPS = 30
+_WHOLE = (Presence.HERE, Presence.FULL)
+"""With these, what was copied is there; whether more fits is another question."""
 _SECOND_PASSES = 3
 _FIRST_PAUSE, _LONGEST_PAUSE = 300, 86_400
 _GIVE_UP = 5
@@ -207,7 +209,7 @@ class Mover:
     def _switch(self, record: Relocation) -> Relocation:
         if record.heading is Heading.BACK:
             return self._switch_back(record)
-        if self.presence() is not Presence.HERE:
+        if self.presence() not in _WHOLE:
             self._untell(record)
             return replace(record, phase=Phase.COPYING, verified=False, why="its disk went away before the switch")
         if record.method is Method.CONFIG:
@@ -261,8 +263,8 @@ class Mover:
     def _remove(self, record: Relocation) -> Relocation:
         if record.heading is Heading.BACK:
             return self._remove_there(record)
-        if self.presence() is not Presence.HERE:
-            return replace(record, phase=Phase.LEAVING, why="its disk went away")
+        if (seen := self.presence()) not in _WHOLE:
+            return replace(record, phase=Phase.LEAVING, why=f"its disk is {seen.value}")
         if not record.keep:
             self._set_aside(record)
         return replace(record, phase=Phase.SETTLED, why="", returns=False, adopts=False, tries=0)
