@@ -24,8 +24,8 @@ _TOLD = {
         "what is made in {folders} gets what a umask leaves, not the rights of {group}; the first is {first}"
     ),
     FactKind.SHARED_FILES: (
-        "{files} cannot be read or changed by members of {group} as by the owner, the first is {first}: conda copies"
-        " such a file instead of linking it, or cannot use it"
+        "{files} cannot be read or changed by members of {group} as by the owner, the first is {first}: what they"
+        " install from it is copied instead of linked, or downloaded again"
     ),
 }
 
