@@ -14,6 +14,9 @@ from cachewarden.model.caches import Cache, Problem
 from cachewarden.model.errors import RefusedError
 from cachewarden.model.policies import ExtraCache
 
+REFUSED = "refused as a cache"
+"""How the reason of a refusal begins."""
+
 
 @dataclass(frozen=True, slots=True)
 class FoundCache:
@@ -89,7 +92,7 @@ def _vet(candidate: Candidate, surroundings: Surroundings, ecosystem: Ecosystem)
 
 
 def _refused(candidate: Candidate, why: str) -> RefusedError:
-    return RefusedError(f"refused as a cache ({candidate.source}): {why}")
+    return RefusedError(f"{REFUSED} ({candidate.source}): {why}")
 
 
 def _foreign(path: str, real: str, status: os.stat_result, surroundings: Surroundings) -> str | None:
@@ -115,7 +118,7 @@ def _is_link(path: str, surroundings: Surroundings) -> bool:
 def _refuse_nested(path: str, caches: Iterable[str]) -> None:
     for other in caches:
         if path.startswith(other + "/") or other.startswith(path + "/"):
-            raise RefusedError(f"refused as a cache: it and the cache {other} lie in each other")
+            raise RefusedError(f"{REFUSED}: it and the cache {other} lie in each other")
 
 
 def _user(uid: int) -> str:

@@ -5,7 +5,7 @@ Only facts: ``service/remedies`` makes findings of them, since a worker may lie,
 
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from cachewarden.ecosystems.base import Located, Surroundings
@@ -13,18 +13,23 @@ from cachewarden.ecosystems.trees import DEEPEST, is_folder, reason
 from cachewarden.model.caches import Cache
 from cachewarden.model.findings import Fact, FactKind
 from cachewarden.system.ports import Files, Folder
+from cachewarden.system.sharing import Shared
 
 MOST_FACTS = 200
+LookAtShared = Callable[[Cache], Shared | None]
+"""What is broken in a cache that is shared with a group, ``None`` for one that is not; OSError as the disk gives."""
 
 
-def examine(surroundings: Surroundings, caches: Iterable[Cache], located: Iterable[Located]) -> tuple[Fact, ...]:
+def examine(
+    surroundings: Surroundings, caches: Iterable[Cache], located: Iterable[Located], look_at_shared: LookAtShared
+) -> tuple[Fact, ...]:
     """Facts about one owner, each once."""
     located = list(located)
     found = [
         *_home(surroundings),
         *_strange_keys(located),
         *_taken_over(surroundings, located),
-        *_in_caches(surroundings, caches),
+        *_in_caches(surroundings, caches, look_at_shared),
     ]
     return tuple(dict.fromkeys(found))[:MOST_FACTS]
 
@@ -87,16 +92,34 @@ class _Census:
             self.count(inner, depth + 1)
 
 
-def _in_caches(surroundings: Surroundings, caches: Iterable[Cache]) -> Iterator[Fact]:
+def _in_caches(surroundings: Surroundings, caches: Iterable[Cache], look_at_shared: LookAtShared) -> Iterator[Fact]:
     folders = 0
     for cache in caches:
         census = _census(surroundings.files, cache)
         folders += census.folders if cache.ecosystem == "pip" else 1
-        if census.others:
+        shared = _shared(cache, look_at_shared)
+        if shared:  # the files of members are no strangers there: those that shut others out are told
+            yield from _of_shared(cache, shared)
+        elif census.others:
             ((uid, _),) = census.others.most_common(1)
             total = census.others.total()
             yield Fact(FactKind.FOREIGN_FILES, cache.path, census.example, count=total, uid=uid)
     yield Fact(FactKind.FOLDERS, surroundings.owner.home, count=folders)
+
+
+def _shared(cache: Cache, look_at_shared: LookAtShared) -> Shared | None:
+    try:
+        return look_at_shared(cache)
+    except OSError:
+        return None  # told as a problem of the look
+
+
+def _of_shared(cache: Cache, shared: Shared) -> Iterator[Fact]:
+    yield Fact(FactKind.SHARED, cache.path, cache.ecosystem, gid=shared.gid)
+    if not shared.faults.acls:
+        yield Fact(FactKind.SHARED_WITHOUT_ACLS, cache.path, gid=shared.gid)
+    for kind, count in shared.faults.counts.items():
+        yield Fact(kind, cache.path, shared.faults.examples[kind], count=count, gid=shared.gid)
 
 
 def _census(files: Files, cache: Cache) -> _Census:

@@ -8,7 +8,7 @@ import pytest
 import makers
 from cachewarden.model.caches import Filesystem, Kind, Look, MeasuredCache, Owner, Problem
 from cachewarden.model.errors import WorkerError
-from cachewarden.model.findings import Fact
+from cachewarden.model.findings import Fact, Mended
 from cachewarden.model.plans import CycleRecord, Failure, Outcome, Purge, RemovedEntry, State
 from cachewarden.model.policies import ActionKind, Amount, Marks, Policy, Settings
 from cachewarden.model.relocations import (
@@ -82,6 +82,9 @@ class FakeWorkers:
         return self.looks[owner.name]
 
     def examine(self, owner: Owner, hooks: Hooks) -> tuple[Fact, ...]:
+        return ()
+
+    def mend(self, owner: Owner, hooks: Hooks) -> tuple[Mended, ...]:
         return ()
 
     def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:

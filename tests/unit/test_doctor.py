@@ -133,7 +133,7 @@ def test_keys_that_the_tools_do_not_know_are_found_with_the_nearest_that_they_do
         StrangeKey("/home/ann/.condarc", "pkg_dirs", "pkgs_dirs"),
         StrangeKey("/home/ann/.condarc", "foo", None),
     )
-    found = list(remedies.findings(ANN, examine(surroundings, [], [pip, conda]), None))
+    found = list(remedies.findings(ANN, examine(surroundings, [], [pip, conda], lambda _: None), None))
     keys = [each for each in found if each.check == "configuration"]
     assert [(each.subject, each.problem, each.remedy) for each in keys][2:] == [
         ("/home/ann/.condarc", "conda does not know 'pkg_dirs' and ignores it", "'pkgs_dirs' is near: correct it"),
@@ -142,7 +142,7 @@ def test_keys_that_the_tools_do_not_know_are_found_with_the_nearest_that_they_do
 
 
 def test_a_home_that_is_not_there_is_told() -> None:
-    (found,) = remedies.findings(ANN, examine(Surroundings(ANN, {}, FakeFiles()), [], []), None)
+    (found,) = remedies.findings(ANN, examine(Surroundings(ANN, {}, FakeFiles()), [], [], lambda _: None), None)
     assert (found.severity, "the home /home/ann is not there" in found.problem) == (Severity.NOTE, True)
 
 

@@ -9,7 +9,7 @@ from cachewarden.cli.interruption import Interruption
 from cachewarden.cli.progress import Progress
 from cachewarden.cli.session import Session
 from cachewarden.model.caches import Filesystem, Look, Owner, Snapshot
-from cachewarden.model.findings import Fact
+from cachewarden.model.findings import Fact, Mended
 from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge
 from cachewarden.model.policies import ActionKind, Policy, Settings
 from cachewarden.model.relocations import Errand, Moved, MoveOrder, Phase
@@ -60,6 +60,9 @@ class _Careful:
 
     def examine(self, owner: Owner, hooks: Hooks) -> tuple[Fact, ...]:
         return self._workers.examine(owner, hooks)
+
+    def mend(self, owner: Owner, hooks: Hooks) -> tuple[Mended, ...]:
+        return self._workers.mend(owner, hooks)
 
     def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
         self._interruption.acting = True

@@ -153,7 +153,7 @@ class Mover:
             if not changed:
                 break
         if record.shared_group and record.heading is Heading.OUT:
-            share(landing, record.shared_group)
+            self.sums.notes.extend(share(landing, record.shared_group))
 
     def _merges(self, record: Relocation) -> bool:
         return (record.returns or record.adopts) and record.heading is Heading.OUT

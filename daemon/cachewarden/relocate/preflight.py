@@ -11,6 +11,7 @@ from cachewarden.model.caches import MARKER, Cache
 from cachewarden.model.errors import RefusedError
 from cachewarden.model.relocations import Method, MoveOrder, Prospect
 from cachewarden.model.units import Bytes, human_bytes
+from cachewarden.relocate import sharing
 from cachewarden.relocate.places import IN_MEMORY, Place, judge, marker_of
 from cachewarden.system import durable, places
 from cachewarden.system.census import Census, census
@@ -80,7 +81,7 @@ def _check(scene: Scene, order: MoveOrder, prospect: Prospect, *, trying: bool) 
     _check_target(scene, place)
     counted = _count(scene)
     _check_tree(scene, counted)
-    warnings = list(_by_type(scene, order, place))
+    warnings = [*_by_type(scene, order, place), *_by_sharing(scene, order, place)]
     granularity = 1
     if trying:
         granularity, more = _by_trying(scene, place, counted)
@@ -170,6 +171,14 @@ def _by_type(scene: Scene, order: MoveOrder, place: Place) -> Iterator[str]:
             " conda's packages would break; format it as ext4", unfit=True,
         )  # fmt: skip
     yield f"{place.mount.mount} is {place.mount.type}: modes are lost there, which pip does without"
+
+
+def _by_sharing(scene: Scene, order: MoveOrder, place: Place) -> Iterator[str]:
+    if not order.shared_group:
+        return
+    if why := sharing.refusal(order.shared_group, scene.surroundings.owner):
+        raise _No(why)
+    yield from sharing.warnings(scene.surroundings.files, scene.ecosystem.name, order.shared_group, place)
 
 
 def _by_trying(scene: Scene, place: Place, counted: Census) -> tuple[int, list[str]]:

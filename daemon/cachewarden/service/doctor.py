@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from cachewarden.model.caches import Filesystem, MeasuredCache, Problem, Snapshot
+from cachewarden.discover import REFUSED
+from cachewarden.model.caches import Filesystem, MeasuredCache, Owner, Problem, Snapshot
 from cachewarden.model.errors import ConfigError, WorkerError
-from cachewarden.model.findings import Finding, Severity
+from cachewarden.model.findings import Finding, Mended, Severity
 from cachewarden.model.policies import Settings
 from cachewarden.model.units import NANOSECONDS, Bytes, Instant, human_bytes, rfc3339
 from cachewarden.service import remedies
@@ -53,15 +54,32 @@ def ask_machine(program: Program, environ: Mapping[str, str]) -> Machine:
     )
 
 
-def findings(program: Program, environ: Mapping[str, str], hooks: Hooks) -> list[Finding]:
-    """Everything, the worst first."""
-    found: list[Finding] = []
-    settings = _settings(program, found)
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What is asked once, before the rights are given up, however often the machine is looked at then."""
+
+    program: Program
+    settings: Settings
+    misconfigured: tuple[Finding, ...]
+    asked: Machine
+    workers: Workers
+
+
+def begin(program: Program, environ: Mapping[str, str]) -> Visit:
+    """Forks the launcher in system mode; the rights of root are gone after it."""
+    misconfigured: list[Finding] = []
+    settings = _settings(program, misconfigured)
     asked = ask_machine(program, environ)
-    workers = program.workers()
+    return Visit(program, settings, tuple(misconfigured), asked, program.workers())
+
+
+def findings(visit: Visit, hooks: Hooks) -> list[Finding]:
+    """Everything, the worst first."""
+    program, settings, asked, workers = visit.program, visit.settings, visit.asked, visit.workers
     store = program.store(writable=False)
     snapshot = program.cycle(workers, store, hooks).look(settings)
-    found += [
+    found = [
+        *visit.misconfigured,
         *service(asked, system=program.system, has_user=not program.system or program.has_service_user()),
         *disks(snapshot.filesystems),
         *temporary(RealFiles()),
@@ -78,6 +96,22 @@ def findings(program: Program, environ: Mapping[str, str], hooks: Hooks) -> list
     found += problems(snapshot, found)
     order = list(Severity)
     return sorted(dict.fromkeys(found), key=lambda each: -order.index(each.severity))
+
+
+def mend(visit: Visit, hooks: Hooks) -> tuple[list[Mended], list[Problem]]:
+    """Has each owner mend the rights in that owner's shared caches; what was done, and whose worker failed."""
+    done: list[Mended] = []
+    failed: list[Problem] = []
+    for owner in _served(visit.workers.owners(), visit.settings):
+        try:
+            done += visit.workers.mend(owner, hooks)
+        except WorkerError as error:
+            failed.append(Problem(owner.name, str(error)))
+    return done, failed
+
+
+def _served(owners: Iterable[Owner], settings: Settings) -> list[Owner]:
+    return [each for each in owners if settings.owners is None or each.name in settings.owners]
 
 
 def _settings(program: Program, found: list[Finding]) -> Settings:
@@ -101,9 +135,7 @@ def _owners(workers: Workers, settings: Settings, hooks: Hooks) -> Iterator[Find
             "owner", Severity.WARNING, name, "named under `owners`, but this machine has no such user",
             "correct the name; a user of a directory service must be known to `getent passwd`",
         )  # fmt: skip
-    for owner in owners:
-        if settings.owners is not None and owner.name not in settings.owners:
-            continue
+    for owner in _served(owners, settings):
         try:
             yield from remedies.findings(owner, workers.examine(owner, hooks), machine.most_watches())
         except WorkerError as error:
@@ -232,8 +264,11 @@ def clock(now: Instant, finished: Iterable[Instant]) -> Iterator[Finding]:
 def problems(snapshot: Snapshot, known: Iterable[Finding]) -> Iterator[Finding]:
     """What a look complains of and nothing above explains better."""
     subjects = {each.subject for each in known}
+    served = {each.cache.path for each in snapshot.caches}
     for each in snapshot.problems:
-        if each.path not in subjects:
+        # One user's cache in the lists of others is how caches are shared safely: its owner's worker takes it.
+        of_another = each.path in served and each.reason.startswith(REFUSED)
+        if each.path not in subjects and not of_another:
             yield _of_problem(each)
 
 

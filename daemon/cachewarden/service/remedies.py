@@ -11,12 +11,15 @@ from collections.abc import Iterable, Iterator
 
 from cachewarden.model.caches import Owner
 from cachewarden.model.findings import Fact, FactKind, Finding, Severity
+from cachewarden.service import shared_remedies
 
 _BY_HAND = "look at it, and give back what sudo left there; no command is offered for a place outside of a home"
 
 
 def findings(owner: Owner, facts: Iterable[Fact], watches: int | None) -> Iterator[Finding]:
     """What the facts mean. ``watches`` is the kernel's limit of file watches per user, ``None`` for unknown."""
+    facts = list(facts)
+    yield from shared_remedies.findings(facts)
     for fact in facts:
         match fact.kind:
             case FactKind.HOME_MISSING | FactKind.HOME_CLOSED:

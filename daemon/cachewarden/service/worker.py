@@ -1,4 +1,4 @@
-"""What a worker does: look at one owner's caches, or purge from one of them. One request, then the end.
+"""What a worker does: look at one owner's caches, purge from one, or mend their rights. One request, then the end.
 
 Everything here runs with the owner's rights and nothing else. In user mode the service calls ``look`` and ``purge``
 itself; in system mode ``serve`` is the body of a forked worker. What the service asks for is not believed either, for
@@ -20,7 +20,7 @@ from cachewarden.ecosystems.base import Context, Surroundings
 from cachewarden.measure import filesystem_of, measure_cache, references
 from cachewarden.model.caches import Entry, Filesystem, Look, MeasuredCache, Owner, Problem
 from cachewarden.model.errors import RefusedError, WorkerError
-from cachewarden.model.findings import Fact
+from cachewarden.model.findings import Fact, Mended
 from cachewarden.model.plans import Chosen, Failure, Outcome, Purge, RemovedEntry
 from cachewarden.model.policies import ExtraCache
 from cachewarden.model.relocations import Moved, MoveOrder, MoveProgress, RelocationSeen
@@ -29,6 +29,7 @@ from cachewarden.relocate.records import Records
 from cachewarden.service import moving
 from cachewarden.service.sampling import Mark
 from cachewarden.service.wire import Channel, decoder, encoder
+from cachewarden.system import sharing
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.files import RealFiles
 from cachewarden.system.processes import RealProcesses
@@ -47,6 +48,8 @@ READ_ONLY = (
     "it is mounted read-only here, so nothing can be removed from it; where the sandbox of the service does that,"
     " `cachewarden doctor` says how to let it"
 )
+MOST_MENDED = 200
+"""Shared caches of one owner that are told of."""
 CHUNK = 500
 """Entries per message: a few hundred kilobytes."""
 _ENVIRONMENT_FILE = "/etc/environment"
@@ -62,6 +65,7 @@ LIMITS = {
     "look": Limits(300.0),
     "purge": Limits(1800.0),
     "examine": Limits(300.0),
+    "mend": Limits(900.0),
     "watch": Limits(None, threads=True),
     "move": Limits(86_400.0, processor_seconds=43_200, writes=True),
 }
@@ -176,8 +180,15 @@ def examine(whom: Whom) -> tuple[Fact, ...]:
     surroundings = Surroundings(whom.owner, whom.environ, RealFiles(whom.owner))
     found = discover(surroundings, whom.extras)
     caches = [each.cache for each in found.caches]
-    facts = examination.examine(surroundings, caches, found.located)
+    facts = examination.examine(surroundings, caches, found.located, sharing.look_at)
     return tuple(replace(each, place=_tame(each.place), detail=_tame(each.detail)) for each in facts)
+
+
+def mend(whom: Whom) -> tuple[Mended, ...]:
+    """Mends the rights in the owner's shared caches; which they are is found here and never asked for."""
+    found = discover(Surroundings(whom.owner, whom.environ, RealFiles(whom.owner)), whom.extras)
+    done = [mended for each in found.caches if (mended := sharing.mend_shared(each.cache))]
+    return tuple(replace(each, path=_tame(each.path), why=_tame(each.why)) for each in done[:MOST_MENDED])
 
 
 def preload() -> None:
@@ -185,8 +196,8 @@ def preload() -> None:
     for name in _NEEDED_LATER:
         importlib.import_module(name)
     for each in (
-        Purge, PurgeReply, Look, Entry, RemovedEntry, MeasuredCache, Filesystem, Mark, Fact, MoveOrder, MoveProgress,
-        Moved, RelocationSeen,
+        Purge, PurgeReply, Look, Entry, RemovedEntry, MeasuredCache, Filesystem, Mark, Fact, Mended, MoveOrder,
+        MoveProgress, Moved, RelocationSeen,
     ):  # fmt: skip
         decoder(each)
         encoder(each)
@@ -227,6 +238,8 @@ def _answer(whom: Whom, stream: socket.socket, word: str, value: object) -> None
         channel.send("done", encoder(PurgeReply)(replace(reply, outcome=_in_short(reply.outcome))))
     elif word == "examine":
         channel.send("facts", encoder(tuple[Fact, ...])(examine(whom)))
+    elif word == "mend":
+        channel.send("mended", encoder(tuple[Mended, ...])(mend(whom)))
     elif word == "move":
         _move(whom, stream, channel, decoder(MoveOrder)(value))
     elif word == "watch":

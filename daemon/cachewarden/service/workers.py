@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 from cachewarden.examine import MOST_FACTS
 from cachewarden.model.caches import Filesystem, Look, Owner
 from cachewarden.model.errors import WorkerError
-from cachewarden.model.findings import Fact
+from cachewarden.model.findings import Fact, Mended
 from cachewarden.model.plans import Chosen, Outcome, Purge, RemovedEntry
 from cachewarden.model.relocations import Moved, MoveOrder, MoveProgress
 from cachewarden.model.units import Bytes
@@ -21,7 +21,7 @@ from cachewarden.service import moving, worker
 from cachewarden.service.collecting import Collector, Message
 from cachewarden.service.vouching import Voucher
 from cachewarden.service.wire import Channel, decoder, encoder
-from cachewarden.service.worker import LIMITS, PurgeReply, Whom
+from cachewarden.service.worker import LIMITS, MOST_MENDED, PurgeReply, Whom
 from cachewarden.system.files import RealFiles
 from cachewarden.system.launcher import MESSAGE_LIMIT, NOT_STARTED, STILL_THERE, VERSION
 from cachewarden.system.runas import Limits
@@ -61,6 +61,10 @@ class Workers(Protocol):
         """What there is to know of what stands in the owner's way."""
         ...
 
+    def mend(self, owner: Owner, hooks: Hooks) -> tuple[Mended, ...]:
+        """Mends the rights in the owner's shared caches."""
+        ...
+
     def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
         """Carries a purge out, as the owner of its cache. Never raises WorkerError: what went is in the outcome."""
         ...
@@ -79,6 +83,14 @@ def _hear_facts(hear: Callable[[], Message]) -> tuple[Fact, ...]:
         raise WorkerError(f"an unexpected word, {word[:80]!r}")
     found: tuple[Fact, ...] = decoder(tuple[Fact, ...])(value)
     return found[:MOST_FACTS]
+
+
+def _hear_mended(hear: Callable[[], Message]) -> tuple[Mended, ...]:
+    word, value = hear()
+    if word != "mended":
+        raise WorkerError(f"an unexpected word, {word[:80]!r}")
+    done: tuple[Mended, ...] = decoder(tuple[Mended, ...])(value)
+    return done[:MOST_MENDED]
 
 
 class LocalWorkers:
@@ -101,6 +113,11 @@ class LocalWorkers:
         """In this process."""
         hooks.beat()
         return worker.examine(replace(self._whom(), owner=owner))
+
+    def mend(self, owner: Owner, hooks: Hooks) -> tuple[Mended, ...]:
+        """In this process."""
+        hooks.beat()
+        return worker.mend(replace(self._whom(), owner=owner))
 
     def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
         """In this process."""
@@ -193,6 +210,10 @@ class LaunchedWorkers:
     def examine(self, owner: Owner, hooks: Hooks) -> tuple[Fact, ...]:
         """By a worker of ``owner``."""
         return self._ask(owner, "examine", _hear_facts, hooks)
+
+    def mend(self, owner: Owner, hooks: Hooks) -> tuple[Mended, ...]:
+        """By a worker of ``owner``, who is told nothing but the word."""
+        return self._ask(owner, "mend", _hear_mended, hooks)
 
     def _ask(
         self, owner: Owner, work: str, take: Callable[[Callable[[], Message]], _Answer], hooks: Hooks

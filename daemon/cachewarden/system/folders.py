@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -191,6 +192,16 @@ class OpenFolder:
             os.rename(_single(name), _single(new_name), src_dir_fd=self._fd, dst_dir_fd=target._fd)  # noqa: SLF001 - own class
             return
         raise OSError(errno.EEXIST, os.strerror(errno.EEXIST), new_name)
+
+    @contextmanager
+    def handle(self, name: str) -> Iterator[int]:
+        """A descriptor (O_PATH) of a name in it that is no folder: no link is followed, no mount entered."""
+        flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = _kernel_call().open_below(self._fd, _single(name), flags)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
 
     def open_up(self, name: str) -> None:
         """Adds ``rwx`` for the owner to a folder in it, through a descriptor: never of a link or a mounted disk."""

@@ -1,5 +1,6 @@
 """Who may be served: the user database, and the owners of machine-wide folders."""
 
+import grp
 import os
 import pwd
 from collections.abc import Iterable
@@ -99,3 +100,27 @@ def _login_range() -> tuple[int, int]:
     except OSError:
         return _DEFAULT_RANGE
     return limits["UID_MIN"], limits["UID_MAX"]
+
+
+def group_id(name: str) -> int | None:
+    """The gid of a group, ``None`` when this machine has no such group."""
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return None
+
+
+def group_name(gid: int) -> str:
+    """As the group database has it; ``gid 4711`` for one that it has not."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except (KeyError, OverflowError):
+        return f"gid {gid}"
+
+
+def is_member(owner: Owner, gid: int) -> bool:
+    """Whether the group database has the owner in a group."""
+    try:
+        return gid in os.getgrouplist(owner.name, owner.gid)
+    except OSError:
+        return gid == owner.gid

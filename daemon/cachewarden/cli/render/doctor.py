@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from cachewarden.cli.render import words
-from cachewarden.cli.render.blocks import Block, Gap, Line, Tone
+from cachewarden.cli.render.blocks import Block, Gap, Heading, Line, Tone
 from cachewarden.cli.render.words import View
-from cachewarden.model.findings import Finding, Severity
+from cachewarden.model.caches import Problem
+from cachewarden.model.findings import Finding, Mended, Severity
 
 _TONES = {Severity.ERROR: Tone.BAD, Severity.WARNING: Tone.WARN, Severity.NOTE: Tone.DIM}
 
@@ -21,6 +22,30 @@ def findings(found: Sequence[Finding], view: View) -> list[Block]:
             Gap(),
         ]
     return [*blocks, Line(_verdict(found), Tone.STRONG)]
+
+
+def broken(found: Sequence[Finding], view: View) -> list[Block]:
+    """What is about to be mended, for a question."""
+    blocks: list[Block] = []
+    for each in found:
+        blocks += [Line(view.path(each.subject), Tone.WARN), Line(each.problem, indent=2), Gap()]
+    return blocks
+
+
+def mended(done: Sequence[Mended], failed: Sequence[Problem], view: View) -> list[Block]:
+    """What was mended in each cache, and what is left."""
+    blocks: list[Block] = [Heading("Mended")]
+    for each in done:
+        parts = f"{words.count(each.folders, 'folder')} and {words.count(each.files, 'file')}"
+        blocks.append(Line(f"{view.path(each.path)}: {parts}", Tone.STRONG, 2))
+        if each.left:
+            why = f", the first: {each.why}" if each.why else ""
+            blocks.append(Line(f"{each.left:,} left as they are{why}", Tone.WARN, 4))
+        if each.linked:
+            text = f"{words.count(each.linked, 'file')} with names elsewhere not touched"
+            blocks.append(Line(text, Tone.DIM, 4))
+    blocks += [Line(f"{each.path}: {each.reason}", Tone.BAD, 2) for each in failed]
+    return [*blocks, Gap()]
 
 
 def _verdict(found: Sequence[Finding]) -> str:

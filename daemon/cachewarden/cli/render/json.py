@@ -12,7 +12,7 @@ from cachewarden.cli.render import moves
 from cachewarden.cli.render.words import where
 from cachewarden.decide.ledger import by_device
 from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Problem, Snapshot
-from cachewarden.model.findings import Finding
+from cachewarden.model.findings import Finding, Mended
 from cachewarden.model.plans import Action, Chosen, CycleRecord, Outcome, Plan, Purge, RemovedEntry
 from cachewarden.model.relocations import Moved, Prospect, RelocationSeen
 from cachewarden.model.units import Instant, rfc3339
@@ -324,7 +324,25 @@ def explained(
     }
 
 
-def findings(found: Iterable[Finding]) -> Document:
+def fixed(done: Iterable[Mended], failed: Iterable[Problem]) -> dict[str, object]:
+    """What ``doctor --fix`` did, beside the findings that are left."""
+    return {
+        "fixed": [
+            {
+                "path": each.path,
+                "folders": each.folders,
+                "files": each.files,
+                "left": each.left,
+                "linked": each.linked,
+                "reason": each.why or None,
+            }
+            for each in done
+        ],
+        "problems": _problems(failed),
+    }
+
+
+def findings(found: Iterable[Finding]) -> dict[str, object]:
     """What stands in the way."""
     return {
         **SCHEMA,
