@@ -3,40 +3,34 @@
 import os
 import stat
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+_LOOK = os.O_RDONLY | os.O_NOATIME | os.O_NOFOLLOW
 
 
 def _attributes(path: Path) -> dict[str, bytes]:
     try:
-        names = os.listxattr(path, follow_symlinks=False)
+        names = [name for name in os.listxattr(path, follow_symlinks=False) if "SGI_ACL" not in name]  # xfs, to root
         return {name: os.getxattr(path, name, follow_symlinks=False) for name in sorted(names)}
     except OSError:
         return {}
 
 
-def _data_map(path: Path, size: int) -> list[tuple[int, int]]:
+def _data(fd: int, size: int) -> list[tuple[int, int]]:
     """Where there is data, as begin and end."""
     found: list[tuple[int, int]] = []
-    fd = os.open(path, os.O_RDONLY | os.O_NOATIME)
-    try:
-        end = 0
-        while end < size:
-            try:
-                begin = os.lseek(fd, end, os.SEEK_DATA)
-            except OSError:
-                break
-            end = os.lseek(fd, begin, os.SEEK_HOLE)
-            found.append((begin, end))
-    finally:
-        os.close(fd)
+    end = 0
+    while end < size:
+        try:
+            begin = os.lseek(fd, end, os.SEEK_DATA)
+        except OSError:
+            break
+        end = os.lseek(fd, begin, os.SEEK_HOLE)
+        found.append((begin, end))
+    os.lseek(fd, 0, os.SEEK_SET)
     return found
-
-
-def _contents(path: Path) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_NOATIME)
-    with os.fdopen(fd, "rb") as file:
-        return file.read()
 
 
 def _one(path: Path) -> dict[str, Any]:
@@ -45,31 +39,42 @@ def _one(path: Path) -> dict[str, Any]:
         "type": stat.S_IFMT(status.st_mode),
         "owner": (status.st_uid, status.st_gid),
         "mtime": status.st_mtime_ns,
-        "atime": status.st_atime_ns,
     }
     if stat.S_ISLNK(status.st_mode):
-        found["target"] = os.readlink(path)
-        return found
-    found["mode"] = stat.S_IMODE(status.st_mode)
-    found["attributes"] = _attributes(path)
+        return found | {"target": os.readlink(path)}  # to read a link changes its access time
+    found |= {"atime": status.st_atime_ns, "mode": stat.S_IMODE(status.st_mode), "attributes": _attributes(path)}
     if stat.S_ISREG(status.st_mode):
-        found["size"] = status.st_size
-        found["data"] = _data_map(path, status.st_size)
-        found["contents"] = _contents(path)
+        with os.fdopen(os.open(path, _LOOK), "rb") as file:
+            found |= {"size": status.st_size, "data": _data(file.fileno(), status.st_size), "contents": file.read()}
     return found
 
 
+def _paths(folder: Path) -> Iterator[Path]:
+    """The folder and all below it; the access times of folders stay."""
+    yield folder
+    fd = os.open(folder, _LOOK | os.O_DIRECTORY)
+    try:
+        names = sorted(os.listdir(fd))
+    finally:
+        os.close(fd)
+    for name in names:
+        path = folder / name
+        if stat.S_ISDIR(path.lstat().st_mode):
+            yield from _paths(path)
+        else:
+            yield path
+
+
 def portrait(top: Path) -> dict[str, dict[str, Any]]:
-    """All that is to be seen of a tree, by path below it; the names of one file are told by the first of them."""
-    paths = [top]
-    for folder, folders, files in os.walk(top):
-        paths += [Path(folder, name) for name in (*folders, *files)]
-    found = {str(path.relative_to(top)): _one(path) for path in sorted(paths)}
+    """All that is to be seen of a tree, by path below it; names of one file are told by the first of them."""
+    found: dict[str, dict[str, Any]] = {}
     names: dict[tuple[int, int], list[str]] = defaultdict(list)
-    for path in sorted(paths):
+    for path in _paths(top):
         status = path.lstat()
+        name = str(path.relative_to(top))
+        found[name] = _one(path)
         if not stat.S_ISDIR(status.st_mode):
-            names[status.st_dev, status.st_ino].append(str(path.relative_to(top)))
+            names[status.st_dev, status.st_ino].append(name)
     for group in names.values():
         for name in group:
             found[name]["one with"] = group[0]

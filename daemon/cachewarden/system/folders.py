@@ -237,4 +237,8 @@ def open_folder(path: str) -> OpenFolder:
 
 def _reopen_for_reading(fd: int) -> int:
     """A readable descriptor of the very folder that ``fd`` (O_PATH) is."""
-    return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=fd)
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    try:
+        return os.open(".", flags | os.O_NOATIME, dir_fd=fd)
+    except PermissionError:
+        return os.open(".", flags, dir_fd=fd)  # as in _open_below

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 _DEFAULT_ACL = "system.posix_acl_default"
 _OURS_TO_REMOVE = ("user.", "system.posix_acl_")
 """Others come by themselves when a file is made (a label of SELinux), and are not ours to take away."""
+_TWINS = "trusted.SGI_ACL_"
+"""xfs shows root its ACLs under this name too; elsewhere it would be an attribute like any other (attr.conf(5))."""
 _REFUSED = {errno.EPERM, errno.EACCES, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.E2BIG, errno.ERANGE}
 _MOST_EXAMPLES = 20
 
@@ -37,11 +39,12 @@ class Losses:
 def names_of(fd: int) -> list[str]:
     """The extended attributes of what is open, ACLs included; none where the filesystem has no such thing."""
     try:
-        return os.listxattr(fd)
+        names = os.listxattr(fd)
     except OSError as error:
         if error.errno in {errno.EOPNOTSUPP, errno.ENOSYS}:
             return []
         raise
+    return [name for name in names if not name.startswith(_TWINS)] if names else names
 
 
 def inherits(fd: int) -> bool:
