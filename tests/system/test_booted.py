@@ -222,10 +222,10 @@ def test_each_process_has_the_rights_it_needs_and_no_others(debian: Booted, repo
     (watcher,) = children(debian, launcher)
     service, middle, worker = (status_of(debian, pid) for pid in (main, launcher, watcher))
     names = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
-    four = f"{1 << 5 | 1 << 6 | 1 << 7 | 1 << 8:016x}"  # KILL, SETGID, SETUID, SETPCAP
+    kept = f"{1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 0:016x}"  # KILL, SETGID, SETUID, SETPCAP, CHOWN
     assert service["Uid"].split() == middle["Uid"].split() == [uid] * 4
     assert [service[name] for name in names] == ["0" * 16] * 5
-    assert [middle[name] for name in names] == ["0" * 16, four, four, four, "0" * 16]
+    assert [middle[name] for name in names] == ["0" * 16, kept, kept, kept, "0" * 16]
     assert worker["Uid"].split() == [debian.run("id", "--user", "ann").stdout.strip()] * 4
     assert [worker[name] for name in names] == ["0" * 16] * 5
     assert {each["NoNewPrivs"] for each in (service, middle, worker)} == {"1"}
