@@ -131,9 +131,15 @@ def parse_mount(line: bytes) -> tuple[int, Mount]:
     rest = fields[fields.index(b"-", 6) + 1 :]
     super_options = set(rest[2].split(b",")) if len(rest) > 2 else set()
     return int(fields[0]), Mount(
-        mount=os.fsdecode(_OCTAL_ESCAPE.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), fields[4])),
+        mount=_unescaped(fields[4]),
         type=os.fsdecode(rest[0]),
         tracks_atime=b"noatime" not in options | super_options,
         read_only=b"ro" in options | super_options,
         disk_read_only=b"ro" in super_options,
+        device=os.fsdecode(fields[2]),
+        root=_unescaped(fields[3]),
     )
+
+
+def _unescaped(field: bytes) -> str:
+    return os.fsdecode(_OCTAL_ESCAPE.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), field))
