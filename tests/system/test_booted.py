@@ -334,6 +334,7 @@ def test_a_disk_that_is_mounted_later_is_served_and_can_be_unmounted(debian: Boo
     debian.run("systemctl", "reload", "cachewarden")
     debian.wait(lambda: debian.run(*there, check=False).returncode == 1)
     debian.run("umount", "/media/ann/usb")
+    debian.wait(lambda: "cycle (disks came or went)" in debian.journal())
     assert "/media/ann/usb" not in debian.run("cat", f"/proc/{debian.property('MainPID')}/mountinfo").stdout
 
 

@@ -111,13 +111,17 @@ class RealFiles:
 
 
 def _mounts() -> Iterator[tuple[int, Mount]]:
-    """Mounts with the kernel's numbers, in its order. A line that is none is passed over."""
     with open("/proc/self/mountinfo", "rb") as file:
-        for line in file.read().split(b"\n"):
-            try:
-                yield parse_mount(line)
-            except (ValueError, IndexError):
-                continue
+        yield from parse_mounts(file.read())
+
+
+def parse_mounts(table: bytes) -> Iterator[tuple[int, Mount]]:
+    """Mounts with the kernel's numbers, in its order. A line that is none is passed over."""
+    for line in table.split(b"\n"):
+        try:
+            yield parse_mount(line)
+        except (ValueError, IndexError):
+            continue
 
 
 def parse_mount(line: bytes) -> tuple[int, Mount]:

@@ -21,10 +21,10 @@ _NO_FOLDER = {errno.ELOOP, errno.ENOTDIR, errno.EACCES}
 
 
 def give_folder(path: str, owner: Owner, *, elsewhere: bool) -> bool:
-    """Makes what is missing of an absolute path and gives the last folder to ``owner``; ``False`` if it is all there.
+    """Makes what is missing of an absolute path and gives the last folder to ``owner``; ``False`` if all is there.
 
-    Nothing that is there is changed. Those between stay root's (0755); the last one is the owner's alone (0700), before
-    it has its name: after a crash nothing half made stands there. ``elsewhere``: not on the disk of ``/``.
+    Nothing that is there is changed. Those between stay root's (0755); the last is the owner's alone (0700) before
+    it has its name: after a crash nothing half made is there. ``elsewhere``: not on the disk of ``/``.
 
     RefusedError where somebody else than root decides about a step of the way, or where the filesystem keeps no
     owners; OSError as the kernel says. Then nothing of it is left.
