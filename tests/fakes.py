@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.units import Instant
 from cachewarden.system.ports import Folder, Mount, Space
-from cachewarden.system.store import Memory, PastCycle, PastRemoval, Sighting
+from cachewarden.system.store import Memory, PastCycle, PastMove, PastRemoval, Sighting
 from cachewarden.system.trust import may_hang
 
 
@@ -119,6 +119,9 @@ class FakeStore:
         return []
 
     def removals(self, word: str, limit: int) -> list[PastRemoval]:
+        return []
+
+    def moves(self, limit: int) -> list[PastMove]:
         return []
 
     def memories(self) -> dict[str, Memory]:

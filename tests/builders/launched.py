@@ -94,7 +94,7 @@ def give(owner: Owner) -> None:
 
 def honest(owner: Owner, stream: socket.socket, work: str) -> None:
     """What a worker does, with no variables but those of every login."""
-    worker.serve(owner, stream, work, {"HOME": owner.home, "USER": owner.name}, ())
+    worker.serve(worker.Whom(owner, {"HOME": owner.home, "USER": owner.name}), stream, work)
 
 
 @contextmanager

@@ -11,8 +11,19 @@ from cachewarden.model.errors import WorkerError
 from cachewarden.model.findings import Fact
 from cachewarden.model.plans import CycleRecord, Failure, Outcome, Purge, RemovedEntry, State
 from cachewarden.model.policies import ActionKind, Amount, Marks, Policy, Settings
+from cachewarden.model.relocations import (
+    Errand,
+    Heading,
+    Method,
+    Moved,
+    MoveOrder,
+    Phase,
+    Presence,
+    Prospect,
+    RelocationSeen,
+)
 from cachewarden.model.units import Bytes, Instant, Seconds
-from cachewarden.service.cycle import NOT_AVAILABLE, Cycle
+from cachewarden.service.cycle import Cycle
 from cachewarden.service.remembering import Remembering
 from cachewarden.service.workers import Hooks
 from fakes import FakeClock, FakeStore
@@ -34,6 +45,33 @@ class FakeWorkers:
         self.busy = busy
         self.lost: set[str] = set()
         self.asked: list[list[str]] = []
+        self.orders: list[MoveOrder] = []
+        self.refuses, self.waits, self.stops = "", "", False
+
+    def move(self, owner: Owner, order: MoveOrder, hooks: Hooks) -> tuple[Moved, ...]:
+        self.orders.append(order)
+        if order.errand is Errand.SETTLE:
+            look = self.looks[owner.name]
+            settled = tuple(replace(each, phase=Phase.SETTLED) for each in look.relocations)
+            self.looks[owner.name] = replace(look, relocations=settled)
+            return tuple(Moved(each.old, each.new, Phase.SETTLED, "moved") for each in look.relocations)
+        if why := self.refuses or self.waits:
+            return (Moved(order.cache, order.to, Phase.OVER, why, error=why, busy=bool(self.waits), refused=True),)
+        if order.errand is Errand.CHECK:
+            prospect = Prospect(order.ecosystem, order.cache, order.to, order.method, contents=Bytes(MIB))
+            return (Moved(order.cache, order.to, Phase.OVER, "it can be moved", prospect=prospect),)
+        if self.stops:
+            return (Moved(order.cache, order.to, Phase.COPYING, "stopped", stopped=True),)
+        return (self._moved(owner, order),)
+
+    def _moved(self, owner: Owner, order: MoveOrder) -> Moved:
+        look = self.looks[owner.name]
+        (going,) = [each for each in look.caches if each.cache.path == order.cache]
+        freed = sum(entry.frees for entry in going.entries)
+        caches = tuple(each for each in look.caches if each is not going)
+        disks = tuple(replace(disk, free=Bytes(disk.free + freed)) for disk in look.filesystems)
+        self.looks[owner.name] = replace(look, caches=caches, filesystems=disks)
+        return Moved(order.cache, order.to, Phase.SETTLED, "moved", copied=Bytes(freed), freed=Bytes(freed))
 
     def owners(self) -> tuple[Owner, ...]:
         return tuple(makers.owner(name, uid=1000 + number) for number, name in enumerate(self.looks))
@@ -168,7 +206,9 @@ def test_a_lost_worker_costs_its_owner_only() -> None:
 def test_the_same_failure_in_every_cycle_is_one_line_of_history() -> None:
     policy = Policy("move", ActionKind.RELOCATE, free_space=BELOW_TEN, to="/media/usb/{owner}")
     store = FakeStore()
-    cycle = Cycle(FakeWorkers(world(downloads(4), free=0)), FakeClock(makers.NOW), Remembering(store), Hooks())
+    workers = FakeWorkers(world(downloads(4), free=0))
+    workers.refuses = "no disk is mounted there"
+    cycle = Cycle(workers, FakeClock(makers.NOW), Remembering(store), Hooks())
     for _ in range(5):
         cycle.run(Settings(policies=(policy,)), "interval")
     assert len(store.saved_cycles) == 1
@@ -212,13 +252,92 @@ def test_what_was_only_busy_is_tried_again() -> None:
     assert again.asked == [["d"]]
 
 
+MOVE = Policy("move", ActionKind.RELOCATE, free_space=BELOW_TEN, to="/media/usb/{owner}")
+
+
 @pytest.mark.parametrize(("otherwise", "freed"), [(ActionKind.PURGE, 150 * MIB), (ActionKind.REPORT, 0)])
-def test_relocation_says_that_it_is_not_available_and_takes_otherwise(otherwise: ActionKind, freed: int) -> None:
-    policy = Policy("move", ActionKind.RELOCATE, free_space=BELOW_TEN, to="/media/usb/{owner}", otherwise=otherwise)
-    record = run(FakeWorkers(world(downloads(400), free=0)), policy)
+def test_where_a_destination_is_unfit_the_policy_takes_otherwise(otherwise: ActionKind, freed: int) -> None:
+    workers = FakeWorkers(world(downloads(400), free=0))
+    workers.refuses = "no disk is mounted there"
+    record = run(workers, replace(MOVE, otherwise=otherwise))
     refused = next(outcome for outcome in record.outcomes if outcome.action == "relocate")
-    assert refused.failures[0].error == f"{NOT_AVAILABLE}; `otherwise: {otherwise.value}` is taken"
-    assert record.freed == freed
+    assert "no disk is mounted there; `otherwise: " + otherwise.value in refused.failures[0].error
+    assert (record.freed, [order.errand for order in workers.orders]) == (freed, [Errand.CHECK])
+
+
+def test_a_policy_moves_a_cache_and_the_disks_are_looked_at_again() -> None:
+    workers = FakeWorkers(world(downloads(400), free=0))
+    record = run(workers, MOVE)
+    assert [(each.action, each.freed) for each in record.outcomes] == [("relocate", 400 * MIB)]
+    assert [order.errand for order in workers.orders] == [Errand.CHECK, Errand.RELOCATE]
+    assert (workers.orders[1].to, workers.orders[1].by_policy, record.plan.shortfall) == ("/media/usb/ann", True, 0)
+    assert record.after[0].free == 400 * MIB
+
+
+def test_a_second_cache_is_moved_only_while_the_first_did_not_free_enough() -> None:
+    second = makers.cache(makers.entry("x", size=90 * MIB), path="/home/ann/b")
+    policy = replace(MOVE, to="/media/usb/{owner}/{ecosystem}")
+    record = run(FakeWorkers(world(downloads(400), second, free=0)), policy)
+    assert [outcome.cache.path for outcome in record.outcomes] == ["/home/ann/.cache/pip"]
+
+
+def test_a_move_that_has_to_wait_for_a_tool_is_not_replaced_by_a_purge() -> None:
+    workers = FakeWorkers(world(downloads(400), free=0))
+    workers.waits = "pip is running (process 812)"
+    record = run(workers, replace(MOVE, otherwise=ActionKind.PURGE))
+    assert (record.freed, record.outcomes) == (0, ())
+    assert [skip.reason for skip in record.plan.skips] == ["pip is running (process 812)"]
+
+
+def test_a_move_that_lets_others_have_their_turn_is_unfinished_and_tried_once_in_a_cycle() -> None:
+    workers = FakeWorkers(world(downloads(400), free=0))
+    workers.stops = True
+    record = run(workers, MOVE)
+    assert [(each.action, each.incomplete) for each in record.outcomes] == [("relocate", True)]
+    assert [order.errand for order in workers.orders] == [Errand.CHECK, Errand.RELOCATE]
+
+
+def test_a_move_stands_in_the_history_before_it_begins() -> None:
+    store = FakeStore()
+    run(FakeWorkers(world(downloads(400), free=0)), MOVE, store=store)
+    first = store.saved_cycles[0].outcomes[0]
+    assert (first.action, first.incomplete, first.moved and first.moved.phase) == ("relocate", True, Phase.COPYING)
+
+
+def unfinished(**changes: object) -> RelocationSeen:
+    seen = RelocationSeen(
+        "1", "pip", "ann", "/home/ann/.cache/pip", "/media/usb/pip", Method.CONFIG, Phase.REMOVING, Heading.OUT,
+        Presence.HERE, makers.NOW,
+    )  # fmt: skip
+    return replace(seen, **changes)  # type: ignore[arg-type]  # fields of the class by name
+
+
+def test_what_was_begun_is_finished_before_any_policy() -> None:
+    looks = {"ann": Look((downloads(5),), (makers.filesystem(free=900 * MIB),), relocations=(unfinished(),))}
+    workers = FakeWorkers(looks)
+    record = run(workers, FREE)
+    assert [(each.policy, each.action) for each in record.outcomes] == [("finish-moves", "relocate")]
+    assert [order.errand for order in workers.orders] == [Errand.SETTLE]
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked"),
+    [
+        ({"phase": Phase.SETTLED}, False),
+        ({"phase": Phase.SETTLED, "presence": Presence.MISSING}, True),
+        ({"phase": Phase.SETTLED, "presence": Presence.FAILING}, True),
+        ({"phase": Phase.SETTLED, "presence": Presence.READ_ONLY}, True),
+        ({"phase": Phase.SETTLED, "presence": Presence.FULL}, True),
+        ({"phase": Phase.AWAY, "presence": Presence.MISSING}, False),
+        ({"phase": Phase.AWAY, "presence": Presence.HERE}, True),
+        ({"phase": Phase.COPYING, "waits": True}, False),
+    ],
+)
+def test_a_worker_is_asked_only_when_something_can_be_done(changes: dict[str, object], asked: bool) -> None:
+    relocations = (unfinished(**changes),)
+    workers = FakeWorkers({"ann": Look((), (makers.filesystem(free=900 * MIB),), relocations=relocations)})
+    run(workers, FREE)
+    assert bool(workers.orders) is asked
 
 
 def test_what_was_asked_for_by_hand_is_freed_once_and_not_in_every_round() -> None:

@@ -1,5 +1,6 @@
 """What a worker that moves caches is asked for: relocate, restore, settle what is open, or say how it would go."""
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from cachewarden.model.caches import Cache
 from cachewarden.model.errors import BusyError, RefusedError
 from cachewarden.model.relocations import (
     RESTING,
+    SET_ASIDE,
     Errand,
     Heading,
     Method,
@@ -28,6 +30,7 @@ from cachewarden.relocate.clearing import Sums
 from cachewarden.relocate.mover import Mover, Tools, WaitError, put_off
 from cachewarden.relocate.records import Records
 from cachewarden.relocate.switching import Ask, Switch
+from cachewarden.system import durable
 from cachewarden.system.census import census
 from cachewarden.system.removal import StoppedError
 
@@ -71,13 +74,23 @@ def seen(surroundings: Surroundings, records: Records, now: Instant) -> tuple[Re
 
 def _seen(surroundings: Surroundings, each: Relocation, *, later: bool) -> RelocationSeen:
     presence = places.presence(surroundings.files, each)
-    missing = presence is Presence.MISSING
-    stuck = each.phase is Phase.CANCELLING or (each.phase is Phase.REMOVING and each.heading is Heading.BACK)
+    waits = later or (presence is Presence.MISSING and _needs_the_disk(each))
     full = presence is Presence.FULL and each.phase is Phase.SETTLED
     return RelocationSeen(
         each.id, each.ecosystem, surroundings.owner.name, each.old, each.new, each.method, each.phase,
-        each.heading, presence, each.begun, each.why or (_FULL if full else ""), waits=later or (stuck and missing),
+        each.heading, presence, each.begun, each.why or (_FULL if full else ""), waits=waits,
     )  # fmt: skip
+
+
+def _needs_the_disk(each: Relocation) -> bool:
+    """Whether nothing can be done about a move while its disk is away."""
+    if durable.is_folder(each.new + SET_ASIDE):
+        return False
+    if each.phase is Phase.REMOVING:
+        return each.heading is Heading.BACK and each.verified
+    if each.phase is Phase.CANCELLING:
+        return not durable.is_folder(os.path.dirname(each.new))
+    return each.phase is Phase.COPYING and each.heading is Heading.OUT and each.returns
 
 
 def run(estate: Estate, order: MoveOrder) -> tuple[Moved, ...]:

@@ -187,6 +187,8 @@ class Mover:
         place = places.judge(self._tools.surroundings, record.new, _above(self._files.stat, record.old), ())
         if isinstance(place, str):
             raise WaitError(place)
+        if place.exists == record.new:
+            durable.sweep(record.new, MARKER)
         if place.exists == record.new and set(self._files.listing(record.new)) - OWN_NAMES:
             if places.marker_of(self._files, record.new).get("ecosystem") != record.ecosystem:
                 raise WaitError(f"{record.new} is no longer empty")

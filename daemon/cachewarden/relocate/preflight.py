@@ -12,7 +12,7 @@ from cachewarden.model.errors import RefusedError
 from cachewarden.model.relocations import Method, MoveOrder, Prospect
 from cachewarden.model.units import Bytes, human_bytes
 from cachewarden.relocate.places import IN_MEMORY, Place, judge, marker_of, rooted
-from cachewarden.system import places
+from cachewarden.system import durable, places
 from cachewarden.system.census import Census, census
 
 _NO_UNIX = ("vfat", "msdos", "exfat", "fat")
@@ -147,7 +147,7 @@ def _check_target(scene: Scene, order: MoveOrder, place: Place) -> bool:
         raise _No(f"{place.path} does not belong to {owner.name}", unfit=True)
     if not places.may_write(place.path):
         raise _No(f"{place.path} cannot be written by {owner.name}", unfit=True)
-    inside = set(files.listing(place.path)) - {MARKER}
+    inside = set(files.listing(place.path)) - {MARKER, MARKER + durable.TEMPORARY}
     if inside and place.path == place.mount.mount:
         raise _No(
             f"{place.path} is a whole disk: name a folder on it, as {place.path}/{scene.ecosystem.name}", unfit=True

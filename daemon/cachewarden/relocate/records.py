@@ -66,6 +66,7 @@ class Records:
         with suppress(OSError):
             durable.make_folders(self.folder)
         with durable.alone(self.folder):
+            durable.sweep(self.folder)
             yield
 
 

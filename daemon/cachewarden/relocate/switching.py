@@ -40,6 +40,7 @@ class Switch:
 
         RefusedError, with everything as before, when somebody else's word is stronger.
         """
+        durable.sweep(*os.path.split(record.config))
         current = durable.read(record.config, LIMIT)
         after, before = _bytes(record.written), _bytes(record.original)
         if current != after:
@@ -60,6 +61,7 @@ class Switch:
         self._put_back(record.config, self.ecosystem.point_back(current, original, record.new))
 
     def _put_back(self, path: str, data: bytes | None) -> None:
+        durable.sweep(*os.path.split(path))
         if data is None:
             durable.remove(path)
         elif durable.read(path, LIMIT) != data:

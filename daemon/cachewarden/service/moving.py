@@ -39,14 +39,23 @@ def left_there(moves: Iterable[RelocationSeen]) -> tuple[ExtraCache, ...]:
 
 
 def move(
-    whom: "Whom", order: MoveOrder, *, may_go_on: Callable[[], bool], progress: Callable[[MoveProgress], None]
+    whom: "Whom",
+    order: MoveOrder,
+    *,
+    may_go_on: Callable[[], bool],
+    progress: Callable[[MoveProgress], None],
+    records: Records | None = None,
 ) -> tuple[Moved, ...]:
-    """Runs an errand with the rights of this process. Where it may lead was said by who started the worker."""
+    """Runs an errand with the rights of this process. Where it may lead was said by who started the worker.
+
+    ``records``: another journal than the owner's own.
+    """
     if whom.destinations is not None and order.to and order.to.rstrip("/") not in whom.destinations:
         why = f"neither a policy nor a command names {order.to} as a destination"
         return (Moved(order.cache, order.to, Phase.OVER, why, error=why, refused=True),)
     until = time.monotonic() + order.patience if order.patience else float("inf")
-    return errands.run(_estate(whom, lambda: may_go_on() and time.monotonic() < until, progress), order)
+    estate = _estate(whom, lambda: may_go_on() and time.monotonic() < until, progress)
+    return errands.run(replace(estate, records=records) if records else estate, order)
 
 
 def _estate(whom: "Whom", may_go_on: Callable[[], bool], progress: Callable[[MoveProgress], None]) -> errands.Estate:

@@ -17,7 +17,8 @@ from cachewarden.model.errors import BusyError
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_TEMPORARY = ".cachewarden-new"
+TEMPORARY = ".cachewarden-new"
+"""The ending of what is being written: it is nobody's after a kill."""
 _EXCHANGE = 2
 _NOT_SUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 _AT_FDCWD = -100
@@ -46,7 +47,7 @@ def write(path: str, data: bytes, mode: int = 0o600) -> None:
     folder, name = os.path.split(path)
     fd = os.open(folder or "/", _FOLDER)
     try:
-        temporary = f"{name[:200]}{_TEMPORARY}"
+        temporary = f"{name[:200]}{TEMPORARY}"
         with suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=fd)
         try:
@@ -59,6 +60,14 @@ def write(path: str, data: bytes, mode: int = 0o600) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def sweep(folder: str, name: str = "") -> None:
+    """Removes what a kill in the middle of a ``write`` left: of one file, or of all in a folder of ours."""
+    left = [f"{name[:200]}{TEMPORARY}"] if name else [each for each in names(folder, 1000) if each.endswith(TEMPORARY)]
+    for each in left:
+        with suppress(OSError):
+            os.unlink(f"{folder}/{each}")
 
 
 def _fill(folder: int, name: str, temporary: str, data: bytes, mode: int) -> None:
