@@ -36,6 +36,13 @@ policies:
 SMALL_DISK = """\
   - {name: small, match: {path: /mnt/small/pkgs}, free_space: {below: 40%, until: 50%}, action: purge}
 """
+TO_A_DISK_OF_ROOTS = """\
+  - name: to-roots
+    match: {ecosystem: pip, owner: carol}
+    size: {above: 10 kB}
+    action: relocate
+    to: /media/roots/{owner}/{ecosystem}
+"""
 ALL_OF_ANNS_CONDA = "  - {name: all, match: {ecosystem: conda, owner: ann}, kinds: [package], action: purge}\n"
 STOP_ANNS = """\
 import os, pwd, signal, time
@@ -222,10 +229,10 @@ def test_each_process_has_the_rights_it_needs_and_no_others(debian: Booted, repo
     (watcher,) = children(debian, launcher)
     service, middle, worker = (status_of(debian, pid) for pid in (main, launcher, watcher))
     names = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
-    four = f"{1 << 5 | 1 << 6 | 1 << 7 | 1 << 8:016x}"  # KILL, SETGID, SETUID, SETPCAP
+    kept = f"{1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 0:016x}"  # KILL, SETGID, SETUID, SETPCAP, CHOWN
     assert service["Uid"].split() == middle["Uid"].split() == [uid] * 4
     assert [service[name] for name in names] == ["0" * 16] * 5
-    assert [middle[name] for name in names] == ["0" * 16, four, four, four, "0" * 16]
+    assert [middle[name] for name in names] == ["0" * 16, kept, kept, kept, "0" * 16]
     assert worker["Uid"].split() == [debian.run("id", "--user", "ann").stdout.strip()] * 4
     assert [worker[name] for name in names] == ["0" * 16] * 5
     assert {each["NoNewPrivs"] for each in (service, middle, worker)} == {"1"}
@@ -334,6 +341,7 @@ def test_a_disk_that_is_mounted_later_is_served_and_can_be_unmounted(debian: Boo
     debian.run("systemctl", "reload", "cachewarden")
     debian.wait(lambda: debian.run(*there, check=False).returncode == 1)
     debian.run("umount", "/media/ann/usb")
+    debian.wait(lambda: "/media/ann/usb/pkgs: named under caches, but it is not there" in debian.journal(), 10)
     assert "/media/ann/usb" not in debian.run("cat", f"/proc/{debian.property('MainPID')}/mountinfo").stdout
 
 
@@ -463,6 +471,26 @@ def test_an_upgrade_keeps_configuration_and_state(debian: Booted, tmp_path: Path
     assert (debian.root / "etc/cachewarden/cachewarden.yaml").read_text() == configured
     assert debian.run("find", "/var/lib/cachewarden", "!", "-user", "cachewarden").stdout == ""
     assert debian.property("ActiveState") == "active"
+
+
+def test_a_policy_moves_a_cache_to_a_disk_of_roots_which_may_go_and_come(debian: Booted) -> None:
+    """From within the sandbox: root makes the folder, and the kernel tells of the disk."""
+    debian.run("useradd", "--create-home", "carol")
+    pip_responses(debian.root / "home/carol/.cache/pip", 20, size=20_000)
+    debian.give(debian.root / "home/carol", "carol")
+    plug_in = ("mount", "--bind", "/mnt/small/roots", "/media/roots")
+    debian.run("sh", "-c", "mkdir -p /mnt/small/roots /media/roots && chown root: /mnt/small/roots")
+    debian.run(*plug_in)
+    debian.configure(POLICIES + TO_A_DISK_OF_ROOTS)
+    found = ("stat", "--format=%U %a", "/media/roots", "/media/roots/carol", "/media/roots/carol/pip")
+    debian.wait(lambda: "moved to /media/roots/carol/pip" in debian.journal(), 60)
+    assert debian.run(*found).stdout.splitlines() == ["root 755", "root 755", "carol 755"]
+    debian.run("umount", "/media/roots")
+    debian.wait(
+        lambda: "pip uses /home/carol/.cache/pip until /media/roots/carol/pip is back" in debian.journal(), 10
+    )
+    debian.run(*plug_in)
+    debian.wait(lambda: "/media/roots/carol/pip is here again, and pip uses it" in debian.journal(), 10)
 
 
 def test_the_user_unit_serves_a_user_who_lingers(debian: Booted, report: Report) -> None:

@@ -6,7 +6,7 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ import pytest
 from cachewarden.model.caches import Owner
 from cachewarden.model.errors import WorkerError
 from cachewarden.service.wire import Channel
-from cachewarden.service.worker import preload
+from cachewarden.service.worker import LIMITS as REAL_LIMITS
+from cachewarden.service.worker import OWN_LIMITS, preload
 from cachewarden.service.workers import Hooks, LaunchedWorkers
 from cachewarden.system import privileges
 from cachewarden.system.launcher import NOT_STARTED, Rules, fork_launcher
@@ -44,12 +45,18 @@ LIMITS = {
 
 
 @contextmanager
-def launched(work: Work, *owners: Owner, service: Owner | None = SERVICE) -> Iterator[LaunchedWorkers]:
+def launched(
+    work: Work,
+    *owners: Owner,
+    service: Owner | None = SERVICE,
+    limits: Mapping[str, Limits] = LIMITS,
+    switch: bool = True,
+) -> Iterator[LaunchedWorkers]:
     preload()
-    rules = Rules(lambda: list(owners), lambda owner, stream, _: work(owner, stream), LIMITS, True, service)
+    rules = Rules(lambda: list(owners), lambda owner, stream, _: work(owner, stream), limits, switch, service)
     channel = fork_launcher(rules)
     with channel:
-        yield LaunchedWorkers(channel, LIMITS)
+        yield LaunchedWorkers(channel, limits)
 
 
 def status_of(pid: int | str) -> dict[str, str]:
@@ -86,9 +93,9 @@ def forks() -> bool:
     return True
 
 
-def about(owner: Owner) -> dict[str, object]:
-    with launched(tell_about_yourself, ANN, BOB, ROOT) as workers:
-        job = workers.start(owner, "look")
+def about(owner: Owner, kind: str = "look", limits: Mapping[str, Limits] = LIMITS) -> dict[str, object]:
+    with launched(tell_about_yourself, ANN, BOB, ROOT, limits=limits) as workers:
+        job = workers.start(owner, kind)
         try:
             message = job.channel.receive()
         finally:
@@ -108,6 +115,29 @@ def test_a_worker_has_no_capability_and_can_gain_none(owner: Owner) -> None:
     me = about(owner)
     assert me["capabilities"] == dict.fromkeys(("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb"), "0" * 16)
     assert me["no_new_privs"] == "1"
+
+
+@pytest.mark.parametrize("kind", OWN_LIMITS)
+def test_each_kind_of_work_on_an_owners_files_is_done_as_that_owner_without_any_capability(kind: str) -> None:
+    me = about(ANN, kind, REAL_LIMITS)
+    assert (me["ids"], set(me["capabilities"].values())) == ([61_001] * 6, {"0" * 16})  # type: ignore[attr-defined]  # a dict
+
+
+def test_the_one_kind_that_makes_folders_is_root_with_one_capability() -> None:
+    assert set(REAL_LIMITS) - set(OWN_LIMITS) == {"place"}
+    me = about(ANN, "place", REAL_LIMITS)
+    chown = f"{privileges.CHOWN:016x}"
+    assert (me["ids"], me["groups"], me["no_new_privs"]) == ([0] * 6, [0], "1")
+    assert me["capabilities"] == dict.fromkeys(CAPABILITIES, "0" * 16) | {"CapEff": chown, "CapPrm": chown}
+    assert me["environ"]["HOME"] == ANN.home  # type: ignore[index]  # a dict
+
+
+def test_where_workers_stay_who_they_are_none_makes_folders_for_others() -> None:
+    with launched(tell_about_yourself, ANN, service=None, limits=REAL_LIMITS, switch=False) as workers:
+        job = workers.start(ANN, "place")
+        assert job.channel.receive() is None
+        job.close()
+        assert wait_for_end(workers) == {1: 70}
 
 
 def test_a_worker_has_a_clean_environment_and_a_session_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,8 +303,8 @@ def test_the_launcher_is_the_services_user_with_the_rights_to_become_owners_and_
         status = status_of(launcher_of_this_process())
     assert status["Uid"].split() == status["Gid"].split() == ["61004"] * 4
     assert status["Groups"].split() == ["61004"]
-    four = f"{privileges.LAUNCHERS:016x}"
-    assert [status[name] for name in CAPABILITIES] == [four, four, "0" * 16, four, "0" * 16]
+    kept = f"{1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 0:016x}"  # KILL, SETGID, SETUID, SETPCAP, CHOWN
+    assert [status[name] for name in CAPABILITIES] == [kept, kept, "0" * 16, kept, "0" * 16]
     assert status["NoNewPrivs"] == "1"
 
 

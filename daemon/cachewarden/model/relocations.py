@@ -177,6 +177,7 @@ class Prospect:
     """What a move would mean. ``contents`` is to be copied and ``room`` is free at the destination.
 
     ``frees`` is what the disk of the old place gets back. ``refusal`` says why it cannot be; ``busy``: not now.
+    ``rooted``: the folder is to be made by root first, and given to the owner.
     """
 
     ecosystem: str
@@ -192,6 +193,7 @@ class Prospect:
     busy: bool = False
     unfit: bool = False
     warnings: tuple[str, ...] = ()
+    rooted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,10 @@ _FULL = "its disk is full"
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """An owner's caches and moves. ``contexts`` by ecosystem name; ``caches`` as they were found."""
+    """An owner's caches and moves. ``contexts`` by ecosystem name; ``caches`` as they were found.
+
+    ``placed``: see ``preflight.Scene``.
+    """
 
     surroundings: Surroundings
     ecosystems: tuple[Ecosystem, ...]
@@ -49,6 +52,7 @@ class Estate:
     ask: Ask
     may_go_on: Callable[[], bool]
     progress: Callable[[MoveProgress], None]
+    placed: bool = False
 
     def ecosystem(self, name: str) -> Ecosystem | None:
         """By its name."""
@@ -130,7 +134,13 @@ def _relocate(estate: Estate, order: MoveOrder) -> Moved:
         return _again(estate, ecosystem, order, open_move)
     others = tuple(each.path for each in estate.caches)
     scene = preflight.Scene(
-        estate.surroundings, ecosystem, cache, estate.contexts[ecosystem.name], others, estate.may_go_on
+        estate.surroundings,
+        ecosystem,
+        cache,
+        estate.contexts[ecosystem.name],
+        others,
+        estate.may_go_on,
+        estate.placed,
     )
     found = preflight.check(scene, order, trying=order.errand is Errand.RELOCATE)
     if isinstance(found, Prospect):

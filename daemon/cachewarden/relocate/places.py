@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from cachewarden.ecosystems.base import Surroundings
@@ -14,6 +14,7 @@ from cachewarden.model.caches import MARKER
 from cachewarden.model.relocations import Phase, Presence, Relocation
 from cachewarden.system import durable, places
 from cachewarden.system.ports import Files, Mount
+from cachewarden.system.trust import may_hang
 
 _REMOVABLE = ("/media", "/mnt", "/run/media")
 _PASSING = ("/dev/shm", "/proc", "/run", "/sys", "/tmp", "/var/run", "/var/tmp")  # noqa: S108 - refused
@@ -95,7 +96,7 @@ def judge(surroundings: Surroundings, to: str, source: str, caches: Iterable[str
     except ValueError as error:
         return f"the destination {to!r} {error}"
     exists = _nearest(files, plain)
-    if why := _not_here(files, plain):
+    if why := not_here(files, plain):
         return why
     try:
         real = files.trusted_path(exists)
@@ -117,9 +118,12 @@ def _nearest(files: Files, path: str) -> str:
     return path
 
 
-def _not_here(files: Files, path: str) -> str | None:
-    """A bare mount point is on the disk that is to be relieved: what is written there fills it unseen."""
-    mounts = files.mounts()
+def not_here(files: Files, path: str) -> str | None:
+    """A bare mount point is on the disk that is to be relieved: what is written there fills it unseen.
+
+    Nothing is looked at but the tables of mounts: it may be asked of any path.
+    """
+    mounts = _disks(files.mounts())
     for point in sorted(places.planned_mounts(), key=len, reverse=True):
         if point != "/" and _within(path, point) and point not in mounts:
             return f"{point} is not mounted (/etc/fstab has a disk for it)"
@@ -132,6 +136,52 @@ def _not_here(files: Files, path: str) -> str | None:
 
 
 _ROOT = Mount("/", "", tracks_atime=True, read_only=False)
+
+
+def _disks(mounts: Mapping[str, Mount]) -> dict[str, Mount]:
+    """Without folders that are mounted onto themselves, as the sandbox of a service does: no disk came with that."""
+    return {point: mount for point, mount in mounts.items() if not _is_seen_again(mount, mounts)}
+
+
+def _is_seen_again(mount: Mount, mounts: Mapping[str, Mount]) -> bool:
+    above = [point for point in mounts if point != mount.mount and _within(mount.mount, point)]
+    if not above or not mount.device:
+        return False
+    around = mounts[max(above, key=len)]
+    below = mount.mount[len(around.mount.rstrip("/")) :]
+    return (mount.device, mount.root) == (around.device, around.root.rstrip("/") + below)
+
+
+def is_for_disks(path: str) -> bool:
+    """Whether a path is in one of the folders that hold disks and nothing else."""
+    return any(_within(path, above) for above in _REMOVABLE)
+
+
+def rooted(files: Files, to: str, place: Place) -> bool:
+    """Whether root would make what is missing of a place: root alone decides about the way to it, no link is on it.
+
+    To be asked with the owner's rights, who must be able to get there afterwards.
+    """
+    missing = place.path[len(place.exists.rstrip("/")) + 1 :]
+    first = f"{place.exists.rstrip('/')}/{missing.split('/')[0]}"
+    return bool(missing) and place.path == to and files.is_roots_alone(first) and places.may_enter(place.exists)
+
+
+def no_place_of_roots(surroundings: Surroundings, to: str) -> str | None:
+    """Why root makes no folder there, whoever asks. Nothing of the way is touched: it may be anybody's.
+
+    What is left to be seen is seen step by step, by whoever makes the folder.
+    """
+    try:
+        if plain_path(to, surroundings) != to:
+            return "it is no plain path"
+    except ValueError as error:
+        return f"it {error}"
+    mounts = surroundings.files.mounts()
+    around = mounts.get(max((point for point in mounts if _within(to, point)), key=len, default="/"), _ROOT)
+    if any(_within(to, point) and may_hang(mount.type) for point, mount in mounts.items()):
+        return "its filesystem may keep everybody waiting"
+    return not_here(surroundings.files, to) or forbidden(to, surroundings.owner.home) or _passing(to, around)
 
 
 def _first_below(path: str, above: str) -> str:

@@ -12,7 +12,7 @@ from cachewarden.model.errors import RefusedError
 from cachewarden.model.relocations import Method, MoveOrder, Prospect
 from cachewarden.model.units import Bytes, human_bytes
 from cachewarden.relocate import sharing
-from cachewarden.relocate.places import IN_MEMORY, Place, judge, marker_of
+from cachewarden.relocate.places import IN_MEMORY, Place, judge, marker_of, rooted
 from cachewarden.system import durable, places
 from cachewarden.system.census import Census, census
 
@@ -25,7 +25,10 @@ _EMPTY = Census(0, 0, 0, 0, 0, 0, 0, 0, "", "", "", "", 0, "")
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that is known of the owner and the cache that is to move. ``others``: the other caches."""
+    """All that is known of the owner and the cache that is to move. ``others``: the other caches.
+
+    ``placed``: root makes a folder for the owner where only root can (system mode).
+    """
 
     surroundings: Surroundings
     ecosystem: Ecosystem
@@ -33,15 +36,17 @@ class Scene:
     context: Context
     others: tuple[str, ...]
     may_go_on: Callable[[], bool]
+    placed: bool = False
 
 
 class _No(Exception):  # noqa: N818 - an answer, not an error
-    """Why not. ``busy``: not now; ``unfit``: the destination is to blame."""
+    """Why not. ``busy``: not now; ``unfit``: the destination is to blame; ``rooted``: root has to make it first."""
 
-    def __init__(self, why: str, *, busy: bool = False, unfit: bool = False) -> None:
+    def __init__(self, why: str, *, busy: bool = False, unfit: bool = False, rooted: bool = False) -> None:
         super().__init__(why)
         self.busy = busy
         self.unfit = unfit
+        self.rooted = rooted
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ def check(scene: Scene, order: MoveOrder, *, trying: bool) -> Cleared | Prospect
     try:
         return _check(scene, order, prospect, trying=trying)
     except _No as no:
-        return _with(prospect, refusal=str(no), busy=no.busy, unfit=no.unfit)
+        return _with(prospect, refusal=str(no), busy=no.busy, unfit=no.unfit, rooted=no.rooted)
     except (OSError, RefusedError) as error:
         return _with(prospect, refusal=reason(error) if isinstance(error, OSError) else str(error))
 
@@ -78,18 +83,20 @@ def _check(scene: Scene, order: MoveOrder, prospect: Prospect, *, trying: bool) 
     place = judge(scene.surroundings, order.to, _nearest_folder(scene), scene.others)
     if isinstance(place, str):
         raise _No(place, unfit=True)
-    _check_target(scene, place)
+    by_root = _check_target(scene, order, place)
     counted = _count(scene)
     _check_tree(scene, counted)
     warnings = [*_by_type(scene, order, place), *_by_sharing(scene, order, place)]
     granularity = 1
-    if trying:
+    if by_root:
+        warnings.append(f"{place.path} is not there: root makes it and gives it to {scene.surroundings.owner.name}")
+    elif trying:
         granularity, more = _by_trying(scene, place, counted)
         warnings += more
     space = scene.surroundings.files.space(place.exists)
     prospect = _with(
         prospect, destination=place.path, contents=Bytes(counted.contents), files=counted.files,
-        frees=Bytes(counted.frees), room=space.free,
+        frees=Bytes(counted.frees), room=space.free, rooted=by_root,
     )  # fmt: skip
     _check_room(scene, place, counted, space.free, space.inodes_free if space.inodes_total else None)
     edit = _check_switch(scene, order, place)
@@ -97,6 +104,8 @@ def _check(scene: Scene, order: MoveOrder, prospect: Prospect, *, trying: bool) 
         raise _No(busy, busy=True)
     if order.by_policy and counted.files and not counted.frees:
         raise _No("it would free nothing: all of it is linked from elsewhere")
+    if by_root and trying:  # only now: nothing is made for a move that would be refused anyway
+        raise _No(_not_there(scene, place), unfit=True, rooted=True)
     warnings += _worth(scene, place, counted)
     config = edit.path if edit else ""
     return Cleared(_with(prospect, config=config, warnings=tuple(warnings)), place, edit, granularity)
@@ -117,16 +126,23 @@ def _count(scene: Scene) -> Census:
         return census(folder, scene.surroundings.owner.uid, scene.may_go_on)
 
 
-def _check_target(scene: Scene, place: Place) -> None:
-    """It is the owner's and empty, or can be made by the owner."""
+def _not_there(scene: Scene, place: Place) -> str:
+    owner = scene.surroundings.owner.name
+    return (
+        f"{place.path} is not there, and {owner} may not make it in {place.exists}: make it and give it"
+        f" to {owner} (install -d -o {owner} -m 700 {place.path})"
+    )
+
+
+def _check_target(scene: Scene, order: MoveOrder, place: Place) -> bool:
+    """It is the owner's and empty, or can be made by the owner; or by root, which is told."""
     files, owner = scene.surroundings.files, scene.surroundings.owner
     if place.exists != place.path:
-        if not places.may_write(place.exists):
-            raise _No(
-                f"{place.path} is not there, and {owner.name} may not make it in {place.exists}: make it and give it"
-                f" to {owner.name} (install -d -o {owner.name} -m 700 {place.path})", unfit=True,
-            )  # fmt: skip
-        return
+        if places.may_write(place.exists):
+            return False
+        if scene.placed and rooted(files, order.to.rstrip("/"), place):
+            return True
+        raise _No(_not_there(scene, place), unfit=True)
     status = files.stat(place.path)
     if status is None or status.st_uid != owner.uid:
         raise _No(f"{place.path} does not belong to {owner.name}", unfit=True)
@@ -139,6 +155,7 @@ def _check_target(scene: Scene, place: Place) -> None:
         )
     if inside and marker_of(files, place.path).get("ecosystem") != scene.ecosystem.name:
         raise _No(f"{place.path} is not empty, and what is in it was not put there by cachewarden", unfit=True)
+    return False
 
 
 def _check_tree(scene: Scene, counted: Census) -> None:

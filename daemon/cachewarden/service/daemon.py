@@ -19,6 +19,8 @@ from cachewarden.record import ERROR, INFO, WARNING, Event, Recorder
 from cachewarden.service.bell import Bell
 from cachewarden.service.config_watch import ConfigWatch
 from cachewarden.service.cycle import Cycle
+from cachewarden.service.hurry import Hurry
+from cachewarden.service.mount_watch import MountWatch
 from cachewarden.service.program import Program
 from cachewarden.service.sampling import Sampler, marks_of
 from cachewarden.service.schedule import Schedule
@@ -26,6 +28,7 @@ from cachewarden.service.watches import Watchers, ready_filenos
 from cachewarden.service.workers import Hooks, LaunchedWorkers
 from cachewarden.system.files import RealFiles
 from cachewarden.system.journal import best_journal
+from cachewarden.system.mount_table import MountTable
 from cachewarden.system.notify import Notifier
 
 _AT_LEAST_BETWEEN = 10.0
@@ -33,6 +36,7 @@ _SHARE_OF_TIME = 20
 """After a cycle that took a second, events bring the next one forward to this many seconds at the earliest."""
 _SETTLE = 2.0
 _SETTLE_CONFIG = 0.7
+_SETTLE_MOUNTS = 0.5
 _BUSY_AGAIN = 30.0
 
 
@@ -54,7 +58,10 @@ class Daemon:
         self._watchers = Watchers(workers, self._recorder)
         self._sampler = Sampler(RealFiles())
         self._config_watch = ConfigWatch(lambda: self._bell.ring("config"))
+        self._mount_watch = MountWatch(MountTable())
+        self._hurry = Hurry()
         self._reload_at: float | None = None
+        self._mounts_at: float | None = None
         self._stopping = False
         self._deadline: float | None = None
         self._next_look: tuple[float, str] | None = (time.monotonic(), "start")
@@ -79,6 +86,7 @@ class Daemon:
             self._schedule.stop()
             self._watchers.end_all()
             self._config_watch.stop()
+            self._mount_watch.close()
         self._recorder.event(Event.STOPPED, INFO, "stopped")
         return 0
 
@@ -113,7 +121,9 @@ class Daemon:
     def _turn(self) -> None:
         """Waits for something to happen, and does what it asks for."""
         launcher = self._workers.launcher.fileno()
-        ready = ready_filenos([self._bell.fileno(), launcher, *self._watchers.filenos()], self._patience())
+        filenos = [self._bell.fileno(), launcher, *self._watchers.filenos()]
+        mounts = [] if self._mounts_at else [self._mount_watch.fileno()]
+        ready = ready_filenos(filenos, self._patience(), changing=mounts)
         self._beat()
         if self._stopping:
             return
@@ -124,6 +134,7 @@ class Daemon:
             self._bring_forward(0, "a disk filled up")
         if "changed" in said:
             self._bring_forward(_SETTLE, "file events")
+        self._heed_mounts(ready)
         self._heed(self._bell.heard())
         if self._reload_at and time.monotonic() >= self._reload_at:
             self._reload(asked=False)
@@ -140,11 +151,19 @@ class Daemon:
         now = time.monotonic()
         if self._next_look:
             waits.append(self._next_look[0] - now)
-        if self._reload_at:
-            waits.append(self._reload_at - now)
+        waits += [when - now for when in (self._reload_at, self._mounts_at) if when]
         if self._deadline is not None:
             waits.append(self._deadline - now)
         return max(0.0, min(waits)) if waits else None
+
+    def _heed_mounts(self, ready: set[int]) -> None:
+        """A disk seldom comes alone: its partitions, and what systemd makes of them, are waited for."""
+        if self._mount_watch.fileno() in ready:
+            self._mounts_at = time.monotonic() + _SETTLE_MOUNTS
+        if self._mounts_at and time.monotonic() >= self._mounts_at:
+            self._mounts_at = None
+            if self._mount_watch.changed():
+                self._bring_forward(0, "disks came or went", at_once=self._hurry.may())
 
     def _heed(self, words: set[str]) -> None:
         if "reload" in words:
@@ -180,8 +199,12 @@ class Daemon:
         self._recorder.cycle(record)
         self._tell_state()
         self._sampler.remember(marks_of(self._settings, record.after))
+        seen = self._cycle.seen or Snapshot(record.started_at)
+        self._mount_watch.follow(seen, self._settings)
+        if goes_on(record):
+            self._bring_forward(0, "a move goes on", at_once=self._hurry.may())
         if not self._stopping:
-            self._watchers.follow(self._cycle.seen or Snapshot(record.started_at), self._settings)
+            self._watchers.follow(seen, self._settings)
         self._notifier.say(f"STATUS={_status(record)}")
 
     def _tell_state(self) -> None:
@@ -216,6 +239,11 @@ class Daemon:
             status = "the configuration was read anew"
         if asked:
             self._notifier.ready(status)
+
+
+def goes_on(record: CycleRecord) -> bool:
+    """Whether a move only let others have their turn: there is no reason to wait for anything then."""
+    return any(outcome.incomplete and outcome.moved and outcome.moved.stopped for outcome in record.outcomes)
 
 
 def _status(record: CycleRecord) -> str:

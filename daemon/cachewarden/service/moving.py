@@ -76,7 +76,10 @@ def _estate(whom: "Whom", may_go_on: Callable[[], bool], progress: Callable[[Mov
         return runner.ask_own((program, *arguments[1:]), environ)
 
     caches = tuple(each.cache for each in found.caches)
-    return errands.Estate(surroundings, tuple(ECOSYSTEMS), contexts, caches, whom.records, ask, may_go_on, progress)
+    placed = whom.destinations is not None
+    return errands.Estate(
+        surroundings, tuple(ECOSYSTEMS), contexts, caches, whom.records, ask, may_go_on, progress, placed
+    )
 
 
 def _tools_environment(home: str, name: str, environ: Mapping[str, str]) -> dict[str, str]:

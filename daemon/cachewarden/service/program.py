@@ -87,8 +87,9 @@ class Program:
         if self._is_shed and not self._is_launched and self.system:
             raise RuntimeError("the launcher must be forked before the rights are given up")
         worker.preload()
-        rules = Rules(self._roster, self._be_worker, worker.LIMITS, switch=self.system, service=self._service)
-        workers = LaunchedWorkers(fork_launcher(rules))
+        limits = worker.LIMITS if self.system else worker.OWN_LIMITS
+        rules = Rules(self._roster, self._be_worker, limits, switch=self.system, service=self._service)
+        workers = LaunchedWorkers(fork_launcher(rules), limits)
         self._is_launched = True
         self.shed(writing=writing)
         return workers

@@ -2,6 +2,7 @@
 
 import select
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -137,9 +138,14 @@ def _private_marks(snapshot: Snapshot, settings: Settings) -> dict[int, tuple[Ma
     }
 
 
-def ready_filenos(filenos: list[int], seconds: float | None) -> set[int]:
-    """Which of the descriptors have something to read, after at most ``seconds``."""
+def ready_filenos(filenos: Iterable[int], seconds: float | None, *, changing: Iterable[int] = ()) -> set[int]:
+    """Which of the descriptors have something to read, after at most ``seconds``.
+
+    Of those ``changing`` (tables of the kernel, which can always be read) which have changed since the last time.
+    """
     poll = select.poll()
     for fileno in filenos:
         poll.register(fileno, select.POLLIN)
+    for fileno in changing:
+        poll.register(fileno, select.POLLPRI)
     return {fileno for fileno, _ in poll.poll(None if seconds is None else max(0, seconds) * 1000)}

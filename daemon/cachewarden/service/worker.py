@@ -26,7 +26,7 @@ from cachewarden.model.policies import ExtraCache
 from cachewarden.model.relocations import Moved, MoveOrder, MoveProgress, RelocationSeen
 from cachewarden.model.units import Bytes
 from cachewarden.relocate.records import Records
-from cachewarden.service import moving
+from cachewarden.service import moving, placing
 from cachewarden.service.sampling import Mark
 from cachewarden.service.wire import Channel, decoder, encoder
 from cachewarden.system import sharing
@@ -68,8 +68,11 @@ LIMITS = {
     "mend": Limits(900.0),
     "watch": Limits(None, threads=True),
     "move": Limits(86_400.0, processor_seconds=43_200, writes=True),
+    "place": Limits(60.0, processor_seconds=10, chown=True),
 }
 """The kinds of work there are, and what each may take."""
+OWN_LIMITS = {work: limits for work, limits in LIMITS.items() if not limits.chown}
+"""Those there are in user mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +245,8 @@ def _answer(whom: Whom, stream: socket.socket, word: str, value: object) -> None
         channel.send("mended", encoder(tuple[Mended, ...])(mend(whom)))
     elif word == "move":
         _move(whom, stream, channel, decoder(MoveOrder)(value))
+    elif word == "place":
+        channel.send("placed", _tame(placing.place(whom, value)))
     elif word == "watch":
         from cachewarden.service.watcher import watch
 

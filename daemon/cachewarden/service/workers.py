@@ -15,9 +15,9 @@ from cachewarden.model.caches import Filesystem, Look, Owner
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.findings import Fact, Mended
 from cachewarden.model.plans import Chosen, Outcome, Purge, RemovedEntry
-from cachewarden.model.relocations import Moved, MoveOrder, MoveProgress
+from cachewarden.model.relocations import Errand, Moved, MoveOrder, MoveProgress
 from cachewarden.model.units import Bytes
-from cachewarden.service import moving, worker
+from cachewarden.service import moving, placing, worker
 from cachewarden.service.collecting import Collector, Message
 from cachewarden.service.vouching import Voucher
 from cachewarden.service.wire import Channel, decoder, encoder
@@ -216,12 +216,17 @@ class LaunchedWorkers:
         return self._ask(owner, "mend", _hear_mended, hooks)
 
     def _ask(
-        self, owner: Owner, work: str, take: Callable[[Callable[[], Message]], _Answer], hooks: Hooks
+        self,
+        owner: Owner,
+        work: str,
+        take: Callable[[Callable[[], Message]], _Answer],
+        hooks: Hooks,
+        about: str | None = None,
     ) -> _Answer:
         """Has a worker do ``work`` and ``take`` its answer; WorkerError when it fails, in whatever way."""
         job = self.start(owner, work)  # only a dead launcher fails here: nothing can go on then
         try:
-            job.channel.send(work)
+            job.channel.send(work, about)
             return take(lambda: _next(job, hooks))
         except (OSError, WorkerError, MemoryError) as error:
             why = self._never_started(job) or str(error) or "it told too much"
@@ -265,7 +270,26 @@ class LaunchedWorkers:
             job.close()
 
     def move(self, owner: Owner, order: MoveOrder, hooks: Hooks) -> tuple[Moved, ...]:
-        """By a worker of ``owner`` that may write; asked to stop when ``hooks.may_go_on`` says no."""
+        """By a worker of ``owner`` that may write; asked to stop when ``hooks.may_go_on`` says no.
+
+        Where only root can make the destination, and all else was found in order, root makes it and it begins anew.
+        """
+        moved = self._move(owner, order, hooks)
+        if order.errand is not Errand.RELOCATE or not placing.wants_root(moved):
+            return moved
+        why = self._place(owner, order.to.rstrip("/"), hooks)
+        return placing.refused(moved, why) if why else self._move(owner, order, hooks)
+
+    def _place(self, owner: Owner, to: str, hooks: Hooks) -> str:
+        """By a worker of uid 0 that may give a folder away; why it did not."""
+        if "place" not in self._limits:
+            return "in user mode there is nobody to do that"
+        try:
+            return self._ask(owner, "place", placing.hear_placed, hooks, to)
+        except WorkerError as error:
+            return str(error)
+
+    def _move(self, owner: Owner, order: MoveOrder, hooks: Hooks) -> tuple[Moved, ...]:
         job = self.start(owner, "move")
         try:
             job.channel.send("move", encoder(MoveOrder)(order))

@@ -111,13 +111,17 @@ class RealFiles:
 
 
 def _mounts() -> Iterator[tuple[int, Mount]]:
-    """Mounts with the kernel's numbers, in its order. A line that is none is passed over."""
     with open("/proc/self/mountinfo", "rb") as file:
-        for line in file.read().split(b"\n"):
-            try:
-                yield parse_mount(line)
-            except (ValueError, IndexError):
-                continue
+        yield from parse_mounts(file.read())
+
+
+def parse_mounts(table: bytes) -> Iterator[tuple[int, Mount]]:
+    """Mounts with the kernel's numbers, in its order. A line that is none is passed over."""
+    for line in table.split(b"\n"):
+        try:
+            yield parse_mount(line)
+        except (ValueError, IndexError):
+            continue
 
 
 def parse_mount(line: bytes) -> tuple[int, Mount]:
@@ -131,9 +135,15 @@ def parse_mount(line: bytes) -> tuple[int, Mount]:
     rest = fields[fields.index(b"-", 6) + 1 :]
     super_options = set(rest[2].split(b",")) if len(rest) > 2 else set()
     return int(fields[0]), Mount(
-        mount=os.fsdecode(_OCTAL_ESCAPE.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), fields[4])),
+        mount=_unescaped(fields[4]),
         type=os.fsdecode(rest[0]),
         tracks_atime=b"noatime" not in options | super_options,
         read_only=b"ro" in options | super_options,
         disk_read_only=b"ro" in super_options,
+        device=os.fsdecode(fields[2]),
+        root=_unescaped(fields[3]),
     )
+
+
+def _unescaped(field: bytes) -> str:
+    return os.fsdecode(_OCTAL_ESCAPE.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), field))

@@ -36,6 +36,11 @@ def may_write(path: str) -> bool:
     return os.access(path, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
+def may_enter(path: str) -> bool:
+    """Whether this process may reach what is in a folder."""
+    return os.access(path, os.X_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
 def probe(folder: str) -> Abilities:
     """Tries everything in a folder of its own, which is gone afterwards."""
     try:

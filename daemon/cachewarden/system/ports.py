@@ -98,6 +98,7 @@ class Mount:
     """A line of mountinfo that matters.
 
     ``read_only`` here: in a sandbox a disk can be so that is writable elsewhere. ``disk_read_only``: for everybody.
+    ``root`` is the folder of the filesystem ``device`` (major:minor) that is seen at the mount point.
     """
 
     mount: str
@@ -105,6 +106,8 @@ class Mount:
     tracks_atime: bool
     read_only: bool
     disk_read_only: bool = False
+    device: str = ""
+    root: str = ""
 
 
 class Files(Protocol):

@@ -8,11 +8,12 @@ _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 38, 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _LAST_CAPABILITY = 63
 _CAPABILITY_VERSION_3 = 0x20080522
-KILL, SETGID, SETUID, SETPCAP = 1 << 5, 1 << 6, 1 << 7, 1 << 8
+CHOWN, KILL, SETGID, SETUID, SETPCAP = 1 << 0, 1 << 5, 1 << 6, 1 << 7, 1 << 8
 BECOMING = SETUID | SETGID
 """What it takes to become somebody."""
-LAUNCHERS = BECOMING | SETPCAP | KILL
-"""What the launcher keeps: to become an owner, to leave that owner nothing, and to end that owner's worker."""
+LAUNCHERS = BECOMING | SETPCAP | KILL | CHOWN
+"""What the launcher keeps: to become an owner, to leave that owner nothing, to end that owner's worker; and, for the
+one kind of worker that makes a folder for an owner, to give it away."""
 
 
 class _Header(ctypes.Structure):

@@ -25,6 +25,7 @@ class Limits:
 
     ``threads``: only what watches files needs any. Without, a worker can start nothing at all. ``writes``: only what
     moves a cache does; it may also ask its owner's tools. All others can make no file longer than nothing.
+    ``chown``: it works for the owner, yet as uid 0 with CAP_CHOWN alone, to give a folder that it makes away.
     """
 
     seconds: float | None
@@ -32,6 +33,7 @@ class Limits:
     memory: int = _MEMORY
     threads: bool = False
     writes: bool = False
+    chown: bool = False
 
 
 def become(owner: Owner, limits: Limits, *, switch: bool, channel: int, parent: int) -> None:
@@ -47,8 +49,10 @@ def become(owner: Owner, limits: Limits, *, switch: bool, channel: int, parent: 
     _enter_empty_folder()
     os.umask(0o077)
     _limit(limits)
+    if limits.chown and not switch:
+        raise WorkerError("in user mode nobody's folders are made but the caller's own")
     if switch:
-        _drop_to(owner)
+        _drop_to(owner, chown=limits.chown)
         os.environ.clear()
         os.environ.update(clean_environment(owner))
     if not limits.threads and not limits.writes:
@@ -70,12 +74,15 @@ def clean_environment(owner: Owner) -> dict[str, str]:
     }
 
 
-def _drop_to(owner: Owner) -> None:
+def _drop_to(owner: Owner, *, chown: bool) -> None:
     try:
         privileges.bound_capabilities(0)
+        if chown:
+            privileges.take_ids(0, 0, [0])
+        else:
+            privileges.take_ids(owner.uid, owner.gid, os.getgrouplist(owner.name, owner.gid))
         # uid 0 would keep its capabilities: its own files need none of them.
-        privileges.take_ids(owner.uid, owner.gid, os.getgrouplist(owner.name, owner.gid))
-        privileges.limit_capabilities(0)
+        privileges.limit_capabilities(privileges.CHOWN if chown else 0)
     except OSError as error:
         raise WorkerError(f"the rights of {owner.name} could not be taken: {error}") from error
 

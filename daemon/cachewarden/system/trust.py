@@ -35,16 +35,29 @@ def is_roots_alone(path: str, mounts: Mapping[str, Mount]) -> bool:
     steps[-1] = "/"
     if any(step in mounts and may_hang(mounts[step].type) for step in steps):
         return False
-    return all(_is_roots_folder(step) for step in reversed(steps[1:]))
+    return all(is_roots_folder(step) for step in reversed(steps[1:]))
 
 
-def _is_roots_folder(path: str) -> bool:
+def is_roots_folder(where: str | int) -> bool:
+    """Whether a path, not followed, or an open descriptor is a folder that root owns and nobody else may write to."""
     try:
-        status = os.lstat(path)
+        status = os.fstat(where) if isinstance(where, int) else os.lstat(where)
+        # With an access list, what looks like the rights of the group is the most that anybody named in it has.
+        of_root = status.st_gid == 0 and not (status.st_mode & stat.S_IWGRP and _has_access_list(where))
     except OSError:
         return False
-    others = status.st_mode & (stat.S_IWOTH | (stat.S_IWGRP if status.st_gid else 0))
+    others = status.st_mode & (stat.S_IWOTH | (0 if of_root else stat.S_IWGRP))
     return stat.S_ISDIR(status.st_mode) and status.st_uid == 0 and not others
+
+
+def _has_access_list(where: str | int) -> bool:
+    try:
+        names = os.listxattr(where) if isinstance(where, int) else os.listxattr(where, follow_symlinks=False)
+    except OSError as error:
+        if error.errno in {errno.ENOTSUP, errno.ENOSYS}:
+            return False
+        raise
+    return "system.posix_acl_access" in names
 
 
 def trusted_way(path: str, owner: Owner) -> str:
