@@ -17,14 +17,21 @@ class FakeFiles:
     """``ports.Files`` over a dict: path -> text, bytes, or the ``OSError`` that reading raises.
 
     Folders follow from what is in them; ``folders`` adds empty ones. A file whose error is EINVAL is a FIFO to
-    ``stat``. ``read`` keeps what was asked for.
+    ``stat``. ``read`` keeps what was asked for. ``links`` maps a path to where it leads; ``barred`` are paths below
+    which nothing may be written.
     """
 
     def __init__(
-        self, contents: Mapping[str, str | bytes | OSError] | None = None, folders: Iterable[str] = ()
+        self,
+        contents: Mapping[str, str | bytes | OSError] | None = None,
+        folders: Iterable[str] = (),
+        links: Mapping[str, str] | None = None,
+        barred: Iterable[str] = (),
     ) -> None:
         self.contents = dict(contents or {})
         self.folders = frozenset(folders)
+        self.links = dict(links or {})
+        self.barred = tuple(barred)
         self.read: list[str] = []
         self._known = -1
         self._inside: dict[str, set[str]] = {}
@@ -44,6 +51,7 @@ class FakeFiles:
         if "\0" in path:
             raise ValueError("embedded null byte")
         os.fsencode(path)  # what no file name can have is refused before any look
+        path = self._led(path)
         if path not in self.contents and self.stat(path):
             raise OSError(errno.EINVAL, "not a regular file", path)
         content = self.contents.get(path, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path))
@@ -54,10 +62,17 @@ class FakeFiles:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
         return data.decode("utf-8", "surrogateescape")
 
+    def _led(self, path: str) -> str:
+        for link, target in self.links.items():
+            if path == link or path.startswith(link + "/"):
+                return self._led(target + path[len(link) :])
+        return path
+
     def names(self, path: str) -> list[str]:
-        return sorted(self._children(path))
+        return sorted(self._children(self._led(path)))
 
     def listing(self, path: str) -> list[str]:
+        path = self._led(path)
         content = self.contents.get(path)
         if isinstance(content, OSError):
             raise content
@@ -66,6 +81,7 @@ class FakeFiles:
         return self.names(path)
 
     def stat(self, path: str) -> os.stat_result | None:
+        path = self._led(path)
         content = self.contents.get(path)
         if content is not None:
             special = isinstance(content, OSError) and content.errno == errno.EINVAL
@@ -74,7 +90,12 @@ class FakeFiles:
         return os.stat_result((stat.S_IFDIR | 0o755, 1, 1, 2, 0, 0, 0, 0, 0, 0)) if there else None
 
     def real_path(self, path: str) -> str:
-        return posixpath.normpath(path)
+        return posixpath.normpath(self._led(path))
+
+    def may_write(self, path: str) -> bool:
+        real = self.real_path(path)
+        barred = any(real == each or real.startswith(each + "/") for each in self.barred)
+        return self.stat(path) is not None and not barred
 
     def open_folder(self, path: str) -> Folder:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)

@@ -23,8 +23,9 @@ from cachewarden.record import Recorder
 from cachewarden.service import worker
 from cachewarden.service.cycle import Cycle
 from cachewarden.service.remembering import Remembering
+from cachewarden.service.talking import Hooks
 from cachewarden.service.wire import Channel, encoder
-from cachewarden.service.workers import Hooks, LaunchedWorkers
+from cachewarden.service.workers import LaunchedWorkers
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.journal import StreamJournal
 from cachewarden.system.launcher import Rules, fork_launcher

@@ -12,7 +12,8 @@ from cachewarden.model.caches import Kind
 from cachewarden.model.errors import BusyError
 from cachewarden.model.plans import CycleRecord, Outcome, Plan, RemovedEntry, Shortfall
 from cachewarden.model.units import Bytes, Inodes, Instant
-from cachewarden.system.store import FILE, VERSION, Lock, Memory, Sighting, SqliteStore
+from cachewarden.system.lock import Lock
+from cachewarden.system.store import FILE, VERSION, Memory, Sighting, SqliteStore
 
 CACHE = makers.cache(makers.entry("d")).cache
 

@@ -12,8 +12,9 @@ from builders.hanging import hanging_mount
 from builders.synthetic import pip_responses
 from cachewarden.model.caches import Owner
 from cachewarden.model.errors import WorkerError
-from cachewarden.service.worker import preload, serve
-from cachewarden.service.workers import Hooks, LaunchedWorkers
+from cachewarden.service.talking import Hooks
+from cachewarden.service.worker import Whom, preload, serve
+from cachewarden.service.workers import LaunchedWorkers
 from cachewarden.system.files import RealFiles
 from cachewarden.system.launcher import Rules, fork_launcher
 from cachewarden.system.runas import Limits
@@ -53,7 +54,10 @@ def bob(homes: Path) -> Owner:
 def test_a_home_that_hangs_costs_one_time_limit_and_the_others_are_served(ann: Owner, bob: Owner) -> None:
     preload()
     rules = Rules(
-        lambda: [ann, bob], lambda owner, stream, work: serve(owner, stream, work, None, ()), LIMITS, switch=True
+        lambda: [ann, bob],
+        lambda owner, stream, work: serve(Whom(owner, {"HOME": owner.home}), stream, work),
+        LIMITS,
+        switch=True,
     )
     with fork_launcher(rules) as channel:
         workers = LaunchedWorkers(channel, LIMITS)

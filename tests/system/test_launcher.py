@@ -15,10 +15,11 @@ import pytest
 
 from cachewarden.model.caches import Owner
 from cachewarden.model.errors import WorkerError
+from cachewarden.service.talking import Hooks
 from cachewarden.service.wire import Channel
 from cachewarden.service.worker import LIMITS as REAL_LIMITS
 from cachewarden.service.worker import OWN_LIMITS, preload
-from cachewarden.service.workers import Hooks, LaunchedWorkers
+from cachewarden.service.workers import LaunchedWorkers
 from cachewarden.system import privileges
 from cachewarden.system.launcher import NOT_STARTED, Rules, fork_launcher
 from cachewarden.system.runas import Limits, be_service

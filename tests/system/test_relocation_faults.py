@@ -65,7 +65,7 @@ def fill(place: House, ecosystem: str, scratch: Path) -> Path:
 
 
 def run_with_fault(place: House, errand: Errand, ecosystem: str, fault: Fault, step: int) -> tuple[bool, Moved]:
-    """Whether the move came to that step, and what came of it. Odd steps are between files, even ones in the journal."""
+    """Whether the move came to that step, and what came of it. Odd steps: between files; even: in the journal."""
     records = Meanwhile(place.whom().records.folder, step // 2 if step % 2 == 0 else 0, lambda: fault[0](place))
     asked = [0]
 

@@ -4,6 +4,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,9 @@ def test_a_kill_at_every_step_out_and_back_leaves_a_whole_cache_and_the_next_sta
         assert place.named(ecosystem) == (place.to(ecosystem) if errand is Errand.RELOCATE else cache)
 
 
-@pytest.mark.parametrize(("ecosystem", "method"), [("pip", Method.CONFIG), ("conda", Method.CONFIG), ("pip", Method.SYMLINK)])
+@pytest.mark.parametrize(
+    ("ecosystem", "method"), [("pip", Method.CONFIG), ("conda", Method.CONFIG), ("pip", Method.SYMLINK)]
+)
 def test_a_kill_at_random_instants_leaves_a_whole_cache_and_the_next_start_ends_it(
     place: House, tmp_path: Path, ecosystem: str, method: Method
 ) -> None:
@@ -103,7 +106,8 @@ def test_a_kill_at_random_instants_leaves_a_whole_cache_and_the_next_start_ends_
     for _ in range(70):
         errand = Errand.RESTORE if place.records() else Errand.RELOCATE
         order = place.order(errand, ecosystem, method=method)
-        status = in_a_child(lambda order=order: place.settle_all(order), kill_after=chance.uniform(0, took[errand]))
+        work = partial(place.settle_all, order)
+        status = in_a_child(work, kill_after=chance.uniform(0, took[errand]))
         killed += status == signal.SIGKILL
         check_whole(place, ecosystem, whole)
         check_finished(place, ecosystem, whole)

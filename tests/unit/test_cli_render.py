@@ -103,7 +103,7 @@ def test_list_and_history_have_the_documented_keys() -> None:
     assert listed["last_used"] is None
     assert listed["hold"] is None
     past = PastCycle("id", "timer", ago(5), ago(3), Bytes(7), 1, 0)
-    (cycle,) = json.loads(documents.text(documents.history([past]), pretty=False))["cycles"]
+    (cycle,) = json.loads(documents.text(documents.history([past], []), pretty=False))["cycles"]
     assert {"started_at", "finished_at", "trigger", "freed_bytes", "actions", "failures"} <= set(cycle)
 
 
@@ -266,7 +266,7 @@ def test_list_sums_up_what_was_found() -> None:
 
 def test_history_says_when_and_how_much() -> None:
     past = PastCycle("id", "by hand", ago(DAY), ago(DAY - 61), Bytes(3 * MIB), 2, 1)
-    line = text(history.history([past], VIEW)).splitlines()[1]
+    line = text(history.history([past], [], VIEW)).splitlines()[1]
     assert line.split("  ")[0] == "2023-11-13 22:13:20"
     assert "1d" in line
     assert "1m1s" in line

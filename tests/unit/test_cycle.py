@@ -25,7 +25,7 @@ from cachewarden.model.relocations import (
 from cachewarden.model.units import Bytes, Instant, Seconds
 from cachewarden.service.cycle import Cycle
 from cachewarden.service.remembering import Remembering
-from cachewarden.service.workers import Hooks
+from cachewarden.service.talking import Hooks
 from fakes import FakeClock, FakeStore
 
 MIB = makers.MIB

@@ -78,6 +78,33 @@ class Measured:
     problems: tuple[Problem, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """Where one tool puts what is new.
+
+    ``tool`` is for people: ``pip install``, ``pip wheel with /usr/pip.conf``, ``conda of /opt/miniforge3``. ``path``
+    is plain (no ``~``, no ``//``), links unresolved; ``None`` when no cache is in force. ``place`` is the file or the
+    variable that decides, empty for the default; ``where`` says it to people.
+    """
+
+    tool: str
+    path: str | None
+    place: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A file to be written: ``path`` with its links resolved, so that dot files kept elsewhere are edited there.
+
+    ``before`` is what was read, ``None`` when the file is not there.
+    """
+
+    path: str
+    before: bytes | None
+    after: bytes
+
+
 NO_ENTRY = "it is not an entry of this cache"
 """What a guard says of a request for something that measuring never names."""
 Guard = Callable[[Folder, Folder, Entry], str | None]
@@ -108,4 +135,27 @@ class Ecosystem(Protocol):
 
     def guard(self, cache: Cache, context: Context) -> Guard:
         """The last look before a removal."""
+        ...
+
+    def in_force(self, surroundings: Surroundings) -> tuple[InForce, ...]:
+        """Where each tool of this owner puts what is new, the most usual tool first; never raises."""
+        ...
+
+    def point(self, surroundings: Surroundings, old: str, new: str, *, keep: bool) -> Edit:
+        """The edit after which every tool that uses ``old`` uses ``new``; ``keep``: and still finds ``old``.
+
+        Writes nothing. RefusedError with the whole reason and the remedy when no edit of one file brings that about.
+        """
+        ...
+
+    def point_back(self, current: bytes, original: bytes | None, new: str) -> bytes | None:
+        """``current`` as it was before ``point``, with all that was changed since by others; never raises.
+
+        Exactly ``original`` while nobody else wrote; ``current`` itself when it no longer says ``new``; ``None``
+        when there was no file and nothing is left in it.
+        """
+        ...
+
+    def busy(self, cache: Cache, context: Context) -> str | None:
+        """Why the whole cache cannot be moved now: a running tool, or a lock that is held in it."""
         ...

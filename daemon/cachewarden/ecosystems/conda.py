@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from cachewarden.ecosystems import conda_config
-from cachewarden.ecosystems.base import NO_ENTRY, Context, Guard, Located, Measured, Surroundings
+from cachewarden.ecosystems.base import NO_ENTRY, Context, Edit, Guard, InForce, Located, Measured, Surroundings
 from cachewarden.ecosystems.conda_entries import SCHEMES, PackagesFolder, is_package
 from cachewarden.ecosystems.conda_shape import is_an_entry
 from cachewarden.ecosystems.conda_use import Use
 from cachewarden.ecosystems.trees import Tally, is_folder, reason, survey
 from cachewarden.model.caches import OWN_NAMES, Cache, Entry, Kind, MeasuredCache, Problem
+from cachewarden.model.errors import RefusedError
 from cachewarden.model.units import Bytes
 from cachewarden.system.ports import Folder
 
@@ -66,6 +67,30 @@ class Conda:
             return OPENED if entry.kind is Kind.DEBRIS and use.open_in_it(entry.path) else None
 
         return ask
+
+    def in_force(self, surroundings: Surroundings) -> tuple[InForce, ...]:  # noqa: ARG002 - to come
+        """None yet."""
+        return ()
+
+    def point(self, surroundings: Surroundings, old: str, new: str, *, keep: bool) -> Edit:  # noqa: ARG002 - to come
+        """Not yet."""
+        raise RefusedError("conda cannot be repointed yet")
+
+    def point_back(self, current: bytes, original: bytes | None, new: str) -> bytes | None:  # noqa: ARG002 - to come
+        """Not yet."""
+        return current
+
+    def busy(self, cache: Cache, context: Context) -> str | None:
+        """A running tool, or a lock that is held anywhere in the cache."""
+        return Use(cache, context).busy() or _locked(_locks_in(cache, context), context)
+
+
+def _locks_in(cache: Cache, context: Context) -> list[int]:
+    """Of every file that a tool may lock: see ``_lock_inodes``; rattler has ``.cache.lock``."""
+    files = context.surroundings.files
+    paths = (f"{folder}/{name}" for folder in (cache.path, f"{cache.path}/cache") for name in files.names(folder))
+    found = (files.stat(path) for path in paths if path.endswith((".lock", ".partial", ".info.json")))
+    return [status.st_ino for status in found if status]
 
 
 def _holds_package(folder: Folder, depth: int) -> bool:

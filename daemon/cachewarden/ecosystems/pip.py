@@ -3,8 +3,17 @@
 import re
 from dataclasses import replace
 
-from cachewarden.ecosystems import pip_config
-from cachewarden.ecosystems.base import NO_ENTRY, Context, Guard, Located, Measured, Surroundings
+from cachewarden.ecosystems import pip_config, pip_repoint
+from cachewarden.ecosystems.base import (
+    NO_ENTRY,
+    Context,
+    Edit,
+    Guard,
+    InForce,
+    Located,
+    Measured,
+    Surroundings,
+)
 from cachewarden.ecosystems.pip_http import HttpTree
 from cachewarden.ecosystems.pip_shape import is_an_entry
 from cachewarden.ecosystems.pip_shards import Draft, Shard
@@ -76,6 +85,23 @@ class Pip:
                 return why_a_wheel_stays(folder)
 
         return ask
+
+    def in_force(self, surroundings: Surroundings) -> tuple[InForce, ...]:
+        """See ``pip_repoint``."""
+        return pip_repoint.in_force(surroundings)
+
+    def point(self, surroundings: Surroundings, old: str, new: str, *, keep: bool) -> Edit:  # noqa: ARG002 - one cache
+        """See ``pip_repoint``."""
+        return pip_repoint.point(surroundings, old, new)
+
+    def point_back(self, current: bytes, original: bytes | None, new: str) -> bytes | None:
+        """See ``pip_repoint``."""
+        return pip_repoint.point_back(current, original, new)
+
+    def busy(self, cache: Cache, context: Context) -> str | None:
+        """Any pip of the owner: it may be building in ``wheels``, and reads the configuration when it starts."""
+        process = first_running(context.processes.running(), _TOOL, cache.owner.uid)
+        return describe(process, _TOOL) if process else None
 
 
 def _part(folder: Folder, node: Node, tally: Tally, problems: list[Problem]) -> list[Draft] | None:

@@ -32,6 +32,7 @@ from cachewarden.relocate.records import Records
 from cachewarden.relocate.switching import Ask, Switch
 from cachewarden.system import durable
 from cachewarden.system.census import census
+from cachewarden.system.folders import open_folder
 from cachewarden.system.removal import StoppedError
 
 _FULL = "its disk is full"
@@ -243,7 +244,7 @@ def _bring_back(estate: Estate, ecosystem: Ecosystem, record: Relocation, order:
 def _no_room(estate: Estate, record: Relocation) -> str:
     """What is at the destination must fit onto the disk that it came from."""
     files = estate.surroundings.files
-    with files.open_folder(record.new) as folder:
+    with open_folder(record.new) as folder:
         counted = census(folder, estate.surroundings.owner.uid, estate.may_go_on)
     path = record.old
     while path != "/" and files.stat(path) is None:

@@ -15,6 +15,7 @@ from cachewarden.relocate import sharing
 from cachewarden.relocate.places import IN_MEMORY, Place, judge, marker_of, rooted
 from cachewarden.system import durable, places
 from cachewarden.system.census import Census, census
+from cachewarden.system.folders import open_folder
 
 _NO_UNIX = ("vfat", "msdos", "exfat", "fat")
 _LEAST_MARGIN, _MARGIN = 4 << 20, 50
@@ -122,7 +123,7 @@ def _count(scene: Scene) -> Census:
     files = scene.surroundings.files
     if files.stat(scene.cache.path) is None:
         return _EMPTY
-    with files.open_folder(scene.cache.path) as folder:
+    with open_folder(scene.cache.path) as folder:
         return census(folder, scene.surroundings.owner.uid, scene.may_go_on)
 
 
@@ -240,7 +241,7 @@ def _check_room(scene: Scene, place: Place, counted: Census, free: int, inodes: 
 def _there_already(scene: Scene, place: Place) -> Census:
     if place.exists != place.path:
         return _EMPTY
-    with scene.surroundings.files.open_folder(place.path) as folder:
+    with open_folder(place.path) as folder:
         return census(folder, scene.surroundings.owner.uid, scene.may_go_on)
 
 

@@ -75,11 +75,13 @@ class Switch:
         astray = next((each for each in using if each.path == record.old and not record.keep), None)
         if astray:
             return f"{astray.tool} still uses {record.old}, by {astray.where}"
-        for question in asking.questions(record.ecosystem, self.surroundings, record.new):
+        real = self.surroundings.files.real_path
+        for question in asking.questions(record.ecosystem, self.surroundings, using):
             said = self.ask(question.argv)
             told = None if said is None else asking.answer(question, said)
-            if told is not None and os.path.realpath(told) != os.path.realpath(record.new):
-                return f"{question.tool} says that it uses {told}, not {record.new}"
+            # Another folder than both may be the word of a section or an installation that is not meant.
+            if told is not None and real(told) == real(record.old) and not record.keep:
+                return f"{question.tool} says that it still uses {told}"
         return None
 
     def uses(self, path: str) -> bool:

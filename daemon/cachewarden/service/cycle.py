@@ -14,7 +14,8 @@ from cachewarden.model.units import Bytes, Instant
 from cachewarden.service.assemble import assemble, at_rest, without
 from cachewarden.service.moves import Moves, begun, outcome_of
 from cachewarden.service.remembering import Remembering
-from cachewarden.service.workers import Hooks, Workers
+from cachewarden.service.talking import Hooks
+from cachewarden.service.workers import Workers
 from cachewarden.system.ports import Clock
 
 _MOST_ROUNDS = 100

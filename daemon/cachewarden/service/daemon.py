@@ -24,8 +24,9 @@ from cachewarden.service.mount_watch import MountWatch
 from cachewarden.service.program import Program
 from cachewarden.service.sampling import Sampler, marks_of
 from cachewarden.service.schedule import Schedule
+from cachewarden.service.talking import Hooks
 from cachewarden.service.watches import Watchers, ready_filenos
-from cachewarden.service.workers import Hooks, LaunchedWorkers
+from cachewarden.service.workers import LaunchedWorkers
 from cachewarden.system.files import RealFiles
 from cachewarden.system.journal import best_journal
 from cachewarden.system.mount_table import MountTable

@@ -11,7 +11,8 @@ from cachewarden.model.plans import Action, Failure, Outcome, Plan, Relocate
 from cachewarden.model.policies import ActionKind, Settings
 from cachewarden.model.relocations import Errand, Moved, MoveOrder, Phase, Presence, RelocationSeen
 from cachewarden.model.units import Bytes
-from cachewarden.service.workers import Hooks, Workers
+from cachewarden.service.talking import Hooks
+from cachewarden.service.workers import Workers
 
 SETTLING = "finish-moves"
 """The name under which moves that were begun go on, before any policy."""

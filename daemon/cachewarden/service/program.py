@@ -13,16 +13,18 @@ from cachewarden.model.policies import Settings
 from cachewarden.service import preloading, worker
 from cachewarden.service.cycle import Cycle
 from cachewarden.service.remembering import Remembering
+from cachewarden.service.talking import Hooks
 from cachewarden.service.worker import Whom
-from cachewarden.service.workers import Hooks, LaunchedWorkers, LocalWorkers, Workers
+from cachewarden.service.workers import LaunchedWorkers, LocalWorkers, Workers
 from cachewarden.settings import loader
 from cachewarden.settings.vocabulary import KINDS_OF
 from cachewarden.system import privileges, state_folder, users
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.files import RealFiles
 from cachewarden.system.launcher import Rules, fork_launcher
+from cachewarden.system.lock import Lock
 from cachewarden.system.runas import be_service
-from cachewarden.system.store import FILE, Lock, SqliteStore, Store
+from cachewarden.system.store import FILE, SqliteStore, Store
 
 SYSTEM_CONFIG = "/etc/cachewarden"
 SYSTEM_STATE = "/var/lib/cachewarden"

@@ -11,8 +11,9 @@ from cachewarden.model.errors import WorkerError
 from cachewarden.model.policies import Settings
 from cachewarden.record import INFO, Event, Recorder
 from cachewarden.service.sampling import Mark, marks_of
+from cachewarden.service.talking import Job
 from cachewarden.service.wire import encoder
-from cachewarden.service.workers import Job, LaunchedWorkers
+from cachewarden.service.workers import LaunchedWorkers
 
 MOST_WATCHERS = 16
 _PATIENCE = 0.5

@@ -7,43 +7,29 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from cachewarden.examine import MOST_FACTS
 from cachewarden.model.caches import Filesystem, Look, Owner
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.findings import Fact, Mended
-from cachewarden.model.plans import Chosen, Outcome, Purge, RemovedEntry
-from cachewarden.model.relocations import Errand, Moved, MoveOrder, MoveProgress
-from cachewarden.model.units import Bytes
+from cachewarden.model.plans import Outcome, Purge, RemovedEntry
+from cachewarden.model.relocations import Errand, Moved, MoveOrder
 from cachewarden.service import moving, placing, worker
 from cachewarden.service.collecting import Collector, Message
+from cachewarden.service.talking import Hooks, Job, follow, hear_moves, next_message, send_purge
 from cachewarden.service.vouching import Voucher
 from cachewarden.service.wire import Channel, decoder, encoder
-from cachewarden.service.worker import LIMITS, MOST_MENDED, PurgeReply, Whom
+from cachewarden.service.worker import LIMITS, MOST_MENDED, Whom
 from cachewarden.system.files import RealFiles
 from cachewarden.system.launcher import MESSAGE_LIMIT, NOT_STARTED, STILL_THERE, VERSION
 from cachewarden.system.runas import Limits
 
 _OWNERS_SECONDS = 60
 """For a user database that is asked over a network."""
-_BEAT = 0.5
 _MESSAGE_SECONDS = 10.0
-_STOP_SECONDS = 4.0
 _GRACE_SECONDS = 5.0
-_MOST_BYTES = 1 << 30
-_MOST_MOVES = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """What the service wants to be asked and told while a worker is at work."""
-
-    may_go_on: Callable[[], bool] = lambda: True
-    beat: Callable[[], None] = lambda: None
-    progress: Callable[[RemovedEntry], None] = lambda _: None
-    moving: Callable[[MoveProgress], None] = lambda _: None
 
 
 class Workers(Protocol):
@@ -130,21 +116,6 @@ class LocalWorkers:
         return moving.move(whom, order, may_go_on=hooks.may_go_on, progress=hooks.moving)
 
 
-@dataclass(slots=True)
-class Job:
-    """A worker under way: its number at the launcher and our end of its channel."""
-
-    number: int
-    stream: socket.socket
-    channel: Channel
-    until: float
-    asked_to_stop: bool = False
-
-    def close(self) -> None:
-        """A worker whose channel closes stops by itself."""
-        self.stream.close()
-
-
 class LaunchedWorkers:
     """System mode, and the daemon: workers forked by the launcher, which drops to the owner first."""
 
@@ -227,7 +198,7 @@ class LaunchedWorkers:
         job = self.start(owner, work)  # only a dead launcher fails here: nothing can go on then
         try:
             job.channel.send(work, about)
-            return take(lambda: _next(job, hooks))
+            return take(lambda: next_message(job, hooks))
         except (OSError, WorkerError, MemoryError) as error:
             why = self._never_started(job) or str(error) or "it told too much"
             self.kill(job)
@@ -256,8 +227,8 @@ class LaunchedWorkers:
         except (OSError, WorkerError) as error:
             return worker.failed_purge(action, f"its worker could not be started: {error}", ()), None
         try:
-            _send_purge(job, action)
-            reply = _follow(job, action, hooks, gone)
+            send_purge(job, action)
+            reply = follow(job, action, hooks, gone)
             owner, told = action.cache.owner, reply.filesystem
             return reply.outcome, self._voucher.filesystem(owner, told) if told else None
         except (OSError, WorkerError, MemoryError) as error:
@@ -293,7 +264,7 @@ class LaunchedWorkers:
         job = self.start(owner, "move")
         try:
             job.channel.send("move", encoder(MoveOrder)(order))
-            return _hear_moves(job, hooks)
+            return hear_moves(job, hooks)
         except (OSError, WorkerError, MemoryError) as error:
             why = self._never_started(job) or str(error)
             self.kill(job)
@@ -329,89 +300,3 @@ class LaunchedWorkers:
         if message.get("op") == "ended":
             self._ended[int(message["number"])] = int(message["status"])
         return message
-
-
-def _send_purge(job: Job, action: Purge) -> None:
-    job.channel.send("purge", encoder(Purge)(replace(action, entries=())))
-    tell = encoder(Chosen)
-    for start in range(0, len(action.entries), worker.CHUNK):
-        job.channel.send("chosen", [tell(each) for each in action.entries[start : start + worker.CHUNK]])
-    job.channel.send("go")
-
-
-def _hear_moves(job: Job, hooks: Hooks) -> tuple[Moved, ...]:
-    """Its progress, then what came of it. The step at hand may take longer to stop than a removal does."""
-    hear_progress, hear_moved = decoder(MoveProgress), decoder(tuple[Moved, ...])
-    while True:
-        word, value = _next(job, hooks)
-        if word == "moved":
-            moved: tuple[Moved, ...] = hear_moved(value)
-            return moved[:_MOST_MOVES]
-        if word != "moving":
-            raise WorkerError(f"an unexpected word, {word[:80]!r}")
-        hooks.moving(hear_progress(value))
-
-
-def _next(job: Job, hooks: Hooks) -> tuple[str, object]:
-    """The next message; the hooks are served while waiting.
-
-    WorkerError at the end of the channel, and when the worker's time is over: the launcher's limit is not relied on,
-    since a worker may be stopped by its owner, or hang where no signal reaches it.
-    """
-    poll = select.poll()
-    poll.register(job.stream, select.POLLIN)
-    while True:
-        hooks.beat()
-        _pass_stop_on(job, hooks)
-        if poll.poll(_BEAT * 1000):
-            break
-        if time.monotonic() > job.until:
-            raise WorkerError("it did not stop when it was asked to" if job.asked_to_stop else "its time is over")
-    if job.channel.received > _MOST_BYTES:
-        raise WorkerError("it does not come to an end")
-    try:
-        message = job.channel.receive(seconds=_MESSAGE_SECONDS)
-    except ConnectionError:
-        message = None
-    if message is None:
-        raise WorkerError("it ended without an answer (killed, or out of time or memory)")
-    if message[0] == "failed":
-        raise WorkerError(str(message[1])[:4000])
-    return message
-
-
-def _pass_stop_on(job: Job, hooks: Hooks) -> None:
-    """A worker that is asked to stop ends between two names, and tells what went until then."""
-    if not job.asked_to_stop and not hooks.may_go_on():
-        job.asked_to_stop = True
-        job.until = min(job.until, time.monotonic() + _STOP_SECONDS)
-        job.channel.send("stop")
-
-
-def _follow(job: Job, action: Purge, hooks: Hooks, gone: list[RemovedEntry]) -> PurgeReply:
-    """Listens to a purge; ``gone`` grows by what went of what was asked for, as that was known before."""
-    asked = {chosen.entry.path: chosen for chosen in action.entries}
-    hear_gone, hear_done = decoder(RemovedEntry), decoder(PurgeReply)
-    while True:
-        word, value = _next(job, hooks)
-        if word == "done":
-            reply: PurgeReply = hear_done(value)
-            outcome = replace(
-                reply.outcome,
-                policy=action.policy,
-                action="purge",
-                cache=action.cache,
-                removed=tuple(gone),
-                freed=Bytes(sum(entry.freed for entry in gone)),
-            )
-            return replace(reply, outcome=outcome)
-        if word != "gone":
-            raise WorkerError(f"an unexpected word, {word[:80]!r}")
-        told: RemovedEntry = hear_gone(value)
-        chosen = asked.pop(told.path, None)
-        if chosen is None:
-            raise WorkerError("it says that something went that nobody asked for")
-        own = chosen.entry
-        entry = RemovedEntry(own.path, own.kind, own.name, own.version, told.freed, action.why(chosen))
-        gone.append(entry)
-        hooks.progress(entry)

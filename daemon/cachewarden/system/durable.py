@@ -64,7 +64,9 @@ def write(path: str, data: bytes, mode: int = 0o600) -> None:
 
 def sweep(folder: str, name: str = "") -> None:
     """Removes what a kill in the middle of a ``write`` left: of one file, or of all in a folder of ours."""
-    left = [f"{name[:200]}{TEMPORARY}"] if name else [each for each in names(folder, 1000) if each.endswith(TEMPORARY)]
+    left = (
+        [f"{name[:200]}{TEMPORARY}"] if name else [each for each in names(folder, 1000) if each.endswith(TEMPORARY)]
+    )
     for each in left:
         with suppress(OSError):
             os.unlink(f"{folder}/{each}")

@@ -75,6 +75,11 @@ class RealFiles:
         except RecursionError:  # a thousand links: the kernel follows 40, so nothing can be reached there
             return os.path.abspath(path)
 
+    def may_write(self, path: str) -> bool:
+        """By its permissions alone: the sandbox of a service mounts read-only what its owner's tools can write."""
+        status = self.stat(path)
+        return status is not None and (_bits_allow(status) or os.access(path, os.W_OK))  # access knows of ACLs
+
     def open_folder(self, path: str) -> OpenFolder:
         """See ``folders.open_folder``."""
         return open_folder(path)
@@ -108,6 +113,16 @@ class RealFiles:
             inodes_total=Inodes(found.f_files),
             inodes_free=Inodes(found.f_favail),
         )
+
+
+def _bits_allow(status: os.stat_result) -> bool:
+    """Whether the mode lets this process write; to root nothing is barred."""
+    uid = os.geteuid()
+    if status.st_uid == uid or uid == 0:
+        return bool(uid == 0 or status.st_mode & stat.S_IWUSR)
+    if status.st_gid in {os.getegid(), *os.getgroups()}:
+        return bool(status.st_mode & stat.S_IWGRP)
+    return bool(status.st_mode & stat.S_IWOTH)
 
 
 def _mounts() -> Iterator[tuple[int, Mount]]:

@@ -144,6 +144,10 @@ class Files(Protocol):
         """As ``real_path`` of what exists; EPERM when anybody but the owner or root laid the way to it."""
         ...
 
+    def may_write(self, path: str) -> bool:
+        """Whether an existing path may be written to by its permissions; a read-only mount does not count."""
+        ...
+
     def mounts(self) -> Mapping[str, Mount]:
         """All mounts, by mount point."""
         ...

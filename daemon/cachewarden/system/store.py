@@ -4,7 +4,6 @@ Nothing depends on it: where it is missing, damaged, full or read-only, the prog
 The rollback journal is used, not WAL: a reader needs to write nothing then.
 """
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Mapping
@@ -12,41 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from cachewarden.model.errors import BusyError
 from cachewarden.model.plans import CycleRecord, Outcome
 from cachewarden.model.units import Bytes, Instant
+from cachewarden.system.store_schema import DELETE_OLDER_HALF, MOVES, SCHEMA, TABLE_OF_MOVES
 
 VERSION = 1
 FILE = "state.sqlite"
-_SCHEMA = """
-CREATE TABLE cycles (
-    id TEXT PRIMARY KEY, trigger TEXT NOT NULL, started_at INTEGER NOT NULL, finished_at INTEGER NOT NULL,
-    freed INTEGER NOT NULL, actions INTEGER NOT NULL, failures INTEGER NOT NULL, shortfall INTEGER NOT NULL
-) STRICT;
-CREATE INDEX cycles_by_time ON cycles (started_at);
-CREATE TABLE removals (
-    cycle TEXT NOT NULL, at INTEGER NOT NULL, policy TEXT NOT NULL, ecosystem TEXT NOT NULL, owner TEXT NOT NULL,
-    cache TEXT NOT NULL, path TEXT NOT NULL, kind TEXT NOT NULL, name TEXT, version TEXT,
-    freed INTEGER NOT NULL, reason TEXT NOT NULL
-) STRICT;
-CREATE INDEX removals_by_cycle ON removals (cycle);
-CREATE INDEX removals_by_path ON removals (path);
-CREATE INDEX removals_by_name ON removals (name);
-CREATE TABLE policies (name TEXT PRIMARY KEY, looked_at INTEGER, fruitless TEXT) STRICT;
-CREATE TABLE sightings (
-    cache TEXT NOT NULL, path TEXT NOT NULL, first_seen INTEGER NOT NULL, last_used INTEGER NOT NULL,
-    PRIMARY KEY (cache, path)
-) STRICT, WITHOUT ROWID;
-"""
-_MOVES = """
-CREATE TABLE moves (
-    cycle TEXT NOT NULL, at INTEGER NOT NULL, policy TEXT NOT NULL, ecosystem TEXT NOT NULL, owner TEXT NOT NULL,
-    source TEXT NOT NULL, destination TEXT NOT NULL, phase TEXT NOT NULL, copied INTEGER NOT NULL,
-    freed INTEGER NOT NULL, text TEXT NOT NULL
-) STRICT;
-"""
-"""Made where it is missing: older programs do not mind it."""
-_TABLE_OF_MOVES = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'moves'"
 _KEPT_MOVES = 1000
 _KEPT_CYCLES = 1000
 _KEPT_REMOVALS = 200_000
@@ -201,10 +171,10 @@ class SqliteStore:
             if version not in (0, VERSION):
                 raise _OtherVersionError(f"it is of version {version}, this program knows {VERSION}")
             if version == 0 and self._writable:
-                connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={VERSION};COMMIT;")
+                connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA}PRAGMA user_version={VERSION};COMMIT;")
             connection.execute("SELECT count(*) FROM policies").fetchone()
             if self._writable and not _has_moves(connection):
-                connection.executescript(f"BEGIN IMMEDIATE;{_MOVES}COMMIT;")
+                connection.executescript(f"BEGIN IMMEDIATE;{MOVES}COMMIT;")
         except BaseException:
             connection.close()
             raise
@@ -264,7 +234,7 @@ class SqliteStore:
 
     def moves(self, limit: int) -> list[PastMove]:
         """The latest first."""
-        if self._connection is None or not self._read(_TABLE_OF_MOVES):
+        if self._connection is None or not self._read(TABLE_OF_MOVES):
             return []  # a state from before there were any
         columns = "cycle, at, policy, ecosystem, owner, source, destination, phase, copied, freed, text"
         rows = self._read(f"SELECT {columns} FROM moves ORDER BY at DESC, rowid DESC LIMIT ?", limit)  # noqa: S608 - constant
@@ -312,7 +282,7 @@ class SqliteStore:
                     [(self._kept_cycles,)],
                 ),
                 ("DELETE FROM removals WHERE rowid <= (SELECT max(rowid) FROM removals) - ?", [(_KEPT_REMOVALS,)]),
-                (_DELETE_OLDER_HALF, [(self._kept_text,)] if removals else []),
+                (DELETE_OLDER_HALF, [(self._kept_text,)] if removals else []),
             ]
         )
 
@@ -357,7 +327,7 @@ class SqliteStore:
 
 
 def _has_moves(connection: sqlite3.Connection) -> bool:
-    return connection.execute(_TABLE_OF_MOVES).fetchone() is not None
+    return connection.execute(TABLE_OF_MOVES).fetchone() is not None
 
 
 def _move(record: CycleRecord, outcome: Outcome) -> tuple[object, ...]:
@@ -373,12 +343,6 @@ def _move(record: CycleRecord, outcome: Outcome) -> tuple[object, ...]:
 
 class _OtherVersionError(Exception):
     """A state file from another version of the program."""
-
-
-_DELETE_OLDER_HALF = """
-DELETE FROM removals WHERE rowid < (SELECT (min(rowid) + max(rowid)) / 2 FROM removals)
-AND (SELECT sum(length(cache) + length(path) + length(reason)) FROM removals) > ?
-"""
 
 
 def _within(rows: list[tuple[object, ...]], most: int) -> list[tuple[object, ...]]:
@@ -406,26 +370,3 @@ def _storable_sum(figure: int) -> int:
 
 def _escaped(path: str) -> str:
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-
-
-class Lock:
-    """An exclusive lock on a folder or file, never waited for; it ends with the process."""
-
-    def __init__(self, path: str) -> None:
-        """``path`` is a folder, which can be locked even where nothing can be written; OSError when missing."""
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-
-    def take(self, what: str) -> None:
-        """BusyError, naming ``what`` is at work, when somebody else has it."""
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BusyError(f"{what} is at work on the same state; try again later") from None
-
-    def release(self) -> None:
-        """Lets others have it."""
-        fcntl.flock(self._fd, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        """Releases and forgets it."""
-        os.close(self._fd)
