@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.disks import why_no_loop_disks
+from builders.disks import LoopDisk, why_no_loop_disks
 from builders.moves import House, Meanwhile, fill_conda, fill_pip, house, is_open, looks
 from cachewarden.model.relocations import Errand, Moved, Phase
 from cachewarden.service import moving
@@ -111,3 +111,56 @@ def test_a_destination_that_fails_in_the_middle_costs_nothing(
         if not happened and step % 2 == 0:
             break
     assert met >= 5
+
+
+def test_input_and_output_errors_of_the_destination_leave_the_cache_where_it_is(place: House) -> None:
+    """The disk ends early: what lies beyond cannot be written or read (EIO)."""
+    fill_pip(place.home / ".cache/pip", count=200, size=100_000)
+    whole = looks(place.home / ".cache/pip")
+
+    def shrink(house: House) -> None:
+        image = house.disk.path.parent / "image"
+        os.truncate(image, 6 << 20)
+        command("losetup", "--set-capacity", house.disk.device)
+
+    for step in (1, 3, 4):
+        happened, moved = run_with_fault(place, Errand.RELOCATE, "pip", (shrink, shrink), step)
+        assert happened
+        assert moved.error
+        place.settle()
+        assert looks(place.named("pip")) == whole
+        command("umount", "--lazy", str(place.disk.path))
+        os.truncate(place.disk.path.parent / "image", place.disk.size_mib << 20)
+        command("losetup", "--set-capacity", place.disk.device)
+        command("mkfs.ext4", "-q", "-F", "-m", "0", place.disk.device)
+        place.disk.mount()
+        place.run(Errand.RESTORE, leave_data=True)
+        assert not place.records()
+
+
+@pytest.mark.parametrize("step", range(1, 8))
+def test_a_home_that_is_full_when_the_tool_is_to_be_told_is_waited_for(tmp_path: Path, step: int) -> None:
+    with LoopDisk(40, mkfs_options=["-m", "0"]) as own, house(tmp_path) as place:
+        place.home = own.path / "home"
+        (place.home / ".config/pip").mkdir(parents=True)
+        (place.home / ".config/pip/pip.conf").write_text("# mine\n[global]\nquiet = 1\n")
+        fill_pip(place.home / ".cache/pip")
+        whole = looks(place.home / ".cache/pip")
+        fault = (lambda _: own.fill(1 << 16, reserve_too=True), lambda _: own.ballast.unlink())
+        _, moved = run_with_fault(place, Errand.RELOCATE, "pip", fault, step)
+        assert looks(place.named("pip")) == whole, moved
+        own.ballast.unlink(missing_ok=True)
+        assert not place.run(Errand.RELOCATE).error
+        assert not is_open(place.records())
+        assert looks(place.named("pip")) == whole
+        assert not place.litter()
+
+
+def test_on_a_home_that_is_full_nothing_is_begun_and_that_is_said(tmp_path: Path) -> None:
+    with LoopDisk(40, mkfs_options=["-m", "0"]) as own, house(tmp_path) as place:
+        place.home = own.path / "home"
+        fill_pip(place.home / ".cache/pip")
+        own.fill(1 << 16, reserve_too=True)
+        moved = place.run(Errand.RELOCATE)
+        assert "No space left on device" in moved.error
+        assert not place.to("pip").exists()

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from cachewarden.ecosystems import conda_config
+from cachewarden.ecosystems import conda_config, conda_repoint
 from cachewarden.ecosystems.base import NO_ENTRY, Context, Edit, Guard, InForce, Located, Measured, Surroundings
 from cachewarden.ecosystems.conda_entries import SCHEMES, PackagesFolder, is_package
 from cachewarden.ecosystems.conda_shape import is_an_entry
 from cachewarden.ecosystems.conda_use import Use
 from cachewarden.ecosystems.trees import Tally, is_folder, reason, survey
 from cachewarden.model.caches import OWN_NAMES, Cache, Entry, Kind, MeasuredCache, Problem
-from cachewarden.model.errors import RefusedError
 from cachewarden.model.units import Bytes
 from cachewarden.system.ports import Folder
 
@@ -68,17 +67,17 @@ class Conda:
 
         return ask
 
-    def in_force(self, surroundings: Surroundings) -> tuple[InForce, ...]:  # noqa: ARG002 - to come
-        """None yet."""
-        return ()
+    def in_force(self, surroundings: Surroundings) -> tuple[InForce, ...]:
+        """See ``conda_repoint``."""
+        return conda_repoint.in_force(surroundings)
 
-    def point(self, surroundings: Surroundings, old: str, new: str, *, keep: bool) -> Edit:  # noqa: ARG002 - to come
-        """Not yet."""
-        raise RefusedError("conda cannot be repointed yet")
+    def point(self, surroundings: Surroundings, old: str, new: str, *, keep: bool) -> Edit:
+        """See ``conda_repoint``."""
+        return conda_repoint.point(surroundings, old, new, keep=keep)
 
-    def point_back(self, current: bytes, original: bytes | None, new: str) -> bytes | None:  # noqa: ARG002 - to come
-        """Not yet."""
-        return current
+    def point_back(self, current: bytes, original: bytes | None, new: str) -> bytes | None:
+        """See ``conda_repoint``."""
+        return conda_repoint.point_back(current, original, new)
 
     def busy(self, cache: Cache, context: Context) -> str | None:
         """A running tool, or a lock that is held anywhere in the cache."""

@@ -49,7 +49,7 @@ _ROOT = re.compile(r"\s*(?:export |set -gx )?MAMBA_ROOT_PREFIX[ =]")
 
 
 @dataclass(frozen=True, slots=True)
-class _Base:
+class Base:
     """An installation, and what it was found by (for people)."""
 
     path: str
@@ -57,8 +57,8 @@ class _Base:
 
 
 @dataclass(slots=True)
-class _Search:
-    """One look at one owner."""
+class Search:
+    """One look at one owner; problems are in its ``reader``."""
 
     surroundings: Surroundings
     reader: Reader
@@ -68,8 +68,17 @@ class _Search:
     left: list[Candidate] = field(default_factory=list)
 
     def is_folder(self, path: str) -> bool:
+        """Whether one can be reached there."""
         status = self.surroundings.files.stat(path)
         return status is not None and stat.S_ISDIR(status.st_mode)
+
+    def sources(self, base: "Base | None", variables: Condarc) -> tuple[list[Condarc], list[Condarc]]:
+        """Of conda, and what mamba reads beside those, each weakest first."""
+        root = base.path if base else None
+        prefix = self.surroundings.environ.get("CONDA_PREFIX", "") or root
+        conda = self.reader.load(search_path(self.surroundings, root, prefix), CONDA_NAMES)
+        mamba = self.reader.load(mamba_search_path(self.surroundings, root), MAMBA_NAMES)
+        return [*conda, variables], mamba
 
     def folder(self, text: str, place: str) -> str | None:
         """The path that ``place`` names; ``None`` with a problem when it cannot be known."""
@@ -99,12 +108,19 @@ class _Search:
             return []
 
 
+def search_of(surroundings: Surroundings) -> tuple[Search, list[Base], Condarc]:
+    """A look at one owner with the installations found, and the variables as a source."""
+    search = Search(surroundings, Reader(surroundings), home_of(surroundings))
+    variables = _environment(search)
+    return search, _first_bases(search, _registered(search)), variables
+
+
 def locate(surroundings: Surroundings) -> Located:
     """Every package cache that some conda-like tool of this owner may use or has left behind; never raises.
 
     Candidates: what is configured, then the defaults in force, then what was left behind.
     """
-    search = _Search(surroundings, Reader(surroundings), home_of(surroundings))
+    search = Search(surroundings, Reader(surroundings), home_of(surroundings))
     variables = _environment(search)
     registered = _registered(search)
     bases = _first_bases(search, registered)
@@ -124,7 +140,7 @@ def locate(surroundings: Surroundings) -> Located:
     )
 
 
-def _environment(search: _Search) -> Condarc:
+def _environment(search: Search) -> Condarc:
     """The variables as a source; with a word on the files that they name in vain."""
     variables = environment(search.surroundings)
     for problem in variables.problems:
@@ -137,7 +153,7 @@ def _environment(search: _Search) -> Condarc:
     return variables
 
 
-def _candidates(search: _Search) -> tuple[Candidate, ...]:
+def _candidates(search: Search) -> tuple[Candidate, ...]:
     """Each path once, by its best reason."""
     first: dict[str, Candidate] = {}
     for candidate in (*search.used, *search.defaults, *search.left):
@@ -159,9 +175,9 @@ def _softlinks(sources: Iterable[Condarc]) -> Iterator[str]:
 # --- installations -----------------------------------------------------------------------------------------------
 
 
-def _first_bases(search: _Search, registered: Iterable[str]) -> list[_Base]:
+def _first_bases(search: Search, registered: Iterable[str]) -> list[Base]:
     """Each once, by its best reason; not without end, since each has a chain of files to resolve."""
-    first: dict[str, _Base] = {}
+    first: dict[str, Base] = {}
     for base in _bases(search, registered):
         if base.path not in first and len(first) == MOST_BASES:
             search.reader.complain(
@@ -172,7 +188,7 @@ def _first_bases(search: _Search, registered: Iterable[str]) -> list[_Base]:
     return list(first.values())
 
 
-def _bases(search: _Search, registered: Iterable[str]) -> Iterator[_Base]:
+def _bases(search: Search, registered: Iterable[str]) -> Iterator[Base]:
     """Installations that exist, the best reason to believe in each first."""
     yield from _bases_of_environment(search)
     for name in _SHELL_FILES:
@@ -185,7 +201,7 @@ def _bases(search: _Search, registered: Iterable[str]) -> Iterator[_Base]:
         yield from _existing(search, place, "its usual place")
 
 
-def _bases_of_environment(search: _Search) -> Iterator[_Base]:
+def _bases_of_environment(search: Search) -> Iterator[Base]:
     environ = search.surroundings.environ
     for name in ("CONDA_ROOT", "MAMBA_ROOT_PREFIX"):
         if environ.get(name):
@@ -221,7 +237,7 @@ def _bases_in_line(line: str) -> Iterator[str]:
             yield part[: tail.start()]
 
 
-def _base_of_prefix(search: _Search, prefix: str, found_by: str) -> Iterator[_Base]:
+def _base_of_prefix(search: Search, prefix: str, found_by: str) -> Iterator[Base]:
     """An environment ``<base>/envs/<name>`` tells its base; a base may be listed itself."""
     above, envs, _ = prefix.rstrip("/").rpartition("/envs/")
     if envs:
@@ -230,16 +246,16 @@ def _base_of_prefix(search: _Search, prefix: str, found_by: str) -> Iterator[_Ba
         yield from _existing(search, prefix, found_by)
 
 
-def _existing(search: _Search, text: str, found_by: str) -> Iterator[_Base]:
+def _existing(search: Search, text: str, found_by: str) -> Iterator[Base]:
     path = search.folder(text, found_by)
     if path is None or path in (f"{search.home}/.conda", f"{search.home}/.mamba"):
         return  # these hold caches and environments of every base, and are none
     # micromamba's root has no conda-meta before something is installed in it.
     if any(search.is_folder(f"{path}/{name}") for name in ("conda-meta", "pkgs", "envs")):
-        yield _Base(path, found_by)
+        yield Base(path, found_by)
 
 
-def _usual_places(search: _Search) -> Iterator[str]:
+def _usual_places(search: Search) -> Iterator[str]:
     yield from (f"{search.home}/{name}" for name in _HOME_PLACES)
     yield f"{search.home}/.local/share/mamba"
     data = search.surroundings.environ.get("XDG_DATA_HOME", "")
@@ -254,15 +270,12 @@ def _usual_places(search: _Search) -> Iterator[str]:
 # --- package caches ----------------------------------------------------------------------------------------------
 
 
-def _resolve(search: _Search, base: _Base | None, variables: Condarc) -> None:
+def _resolve(search: Search, base: Base | None, variables: Condarc) -> None:
     """What conda (``base/context.py:pkgs_dirs``) and mamba (``fallback_pkgs_dirs_hook``) of one base use."""
-    root = base.path if base else None
-    prefix = search.surroundings.environ.get("CONDA_PREFIX", "") or root
-    conda = search.reader.load(search_path(search.surroundings, root, prefix), CONDA_NAMES)
-    mamba = search.reader.load(mamba_search_path(search.surroundings, root), MAMBA_NAMES)
-    conda_items = _merged([*conda, variables])
+    conda, mamba = search.sources(base, variables)
+    conda_items = merged(conda)
     # mamba joins the lists of all files and knows no flags; where an item stands does not matter here.
-    mamba_items = (*conda_items, *_merged(mamba))
+    mamba_items = (*conda_items, *merged(mamba))
     search.used += _named(search, mamba_items)
     if base:
         source = f"default of the base {base.path} (found by {base.found_by})"
@@ -271,17 +284,18 @@ def _resolve(search: _Search, base: _Base | None, variables: Condarc) -> None:
     _add_default(search, f"{search.home}/.mamba/pkgs", "default of mamba", in_force=not mamba_items)
 
 
-def _merged(sources: Iterable[Condarc]) -> tuple[Item, ...]:
+def merged(sources: Iterable[Condarc]) -> tuple[Item, ...]:
+    """Of ``pkgs_dirs``, the first that counts first."""
     return merge([source.lists["pkgs_dirs"] for source in sources if "pkgs_dirs" in source.lists])
 
 
-def _named(search: _Search, items: Iterable[Item]) -> Iterator[Candidate]:
+def _named(search: Search, items: Iterable[Item]) -> Iterator[Candidate]:
     for item in items:
         if path := search.named(item):
             yield Candidate("conda", path, item.source, configured=True)
 
 
-def _add_default(search: _Search, text: str, source: str, *, in_force: bool) -> None:
+def _add_default(search: Search, text: str, source: str, *, in_force: bool) -> None:
     path = search.folder(text, search.home)
     if path and in_force:
         search.defaults.append(Candidate("conda", path, source))
@@ -289,7 +303,7 @@ def _add_default(search: _Search, text: str, source: str, *, in_force: bool) -> 
         search.left.append(Candidate("conda", path, f"left behind: {path} is no longer in pkgs_dirs"))
 
 
-def _add_own_files(search: _Search, environments: Iterable[str]) -> None:
+def _add_own_files(search: Search, environments: Iterable[str]) -> None:
     """Environments may have a condarc of their own, in force while they are active (``conda config --env``)."""
     for prefix in environments:
         for source in search.reader.load(condarcs_of(prefix), CONDA_NAMES):
@@ -300,7 +314,7 @@ def _add_own_files(search: _Search, environments: Iterable[str]) -> None:
 # --- environments ------------------------------------------------------------------------------------------------
 
 
-def _registered(search: _Search) -> list[str]:
+def _registered(search: Search) -> list[str]:
     """The prefixes in ``~/.conda/environments.txt`` (``conda/core/envs_manager.py``), there or not."""
     path = f"{search.home}/.conda/environments.txt"
     lines = [line.strip() for line in search.lines(path)]
@@ -311,7 +325,7 @@ def _registered(search: _Search) -> list[str]:
     return [prefix for prefix in prefixes if prefix]
 
 
-def _environments(search: _Search, bases: list[str], registered: list[str], variables: Condarc) -> tuple[str, ...]:
+def _environments(search: Search, bases: list[str], registered: list[str], variables: Condarc) -> tuple[str, ...]:
     """Every prefix that may use packages of a cache and is there now, each once."""
     found: dict[str, None] = {}
     for prefix in _prefixes(search, bases, registered, variables):
@@ -326,7 +340,7 @@ def _environments(search: _Search, bases: list[str], registered: list[str], vari
     return tuple(found)
 
 
-def _prefixes(search: _Search, bases: list[str], registered: list[str], variables: Condarc) -> Iterator[str]:
+def _prefixes(search: Search, bases: list[str], registered: list[str], variables: Condarc) -> Iterator[str]:
     yield from bases
     yield from registered
     if (active := search.surroundings.environ.get("CONDA_PREFIX")) and (
@@ -339,7 +353,7 @@ def _prefixes(search: _Search, bases: list[str], registered: list[str], variable
                 yield path
 
 
-def _environment_folders(search: _Search, bases: list[str], variables: Condarc) -> Iterator[str]:
+def _environment_folders(search: Search, bases: list[str], variables: Condarc) -> Iterator[str]:
     """``base/context.py:mockable_context_envs_dirs``: what is named adds to the fixed ones."""
     yield from (f"{base}/envs" for base in bases)
     yield f"{search.home}/.conda/envs"

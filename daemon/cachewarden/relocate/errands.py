@@ -218,7 +218,7 @@ def _restore(estate: Estate, order: MoveOrder) -> Moved:
 def _bring_back(estate: Estate, ecosystem: Ecosystem, record: Relocation, order: MoveOrder) -> Moved:
     here = places.presence(estate.surroundings.files, record) not in (Presence.MISSING, Presence.FAILING)
     if record.heading is Heading.OUT and record.phase is Phase.COPYING and not record.returns:
-        record = replace(record, phase=Phase.CANCELLING, why="taken back")
+        record = replace(record, phase=Phase.CANCELLING, leave_data=order.leave_data, why="taken back")
     elif record.phase is Phase.CANCELLING or record.heading is Heading.BACK:
         record = replace(record, leave_data=record.leave_data or order.leave_data)
     elif not here and not order.leave_data:

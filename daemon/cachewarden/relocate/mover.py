@@ -330,11 +330,16 @@ class Mover:
     def _cancel(self, record: Relocation) -> Relocation:
         """A copy that was not switched to goes; what was there before it stays."""
         over, aside = replace(record, phase=Phase.OVER), record.new + SET_ASIDE
+        if record.leave_data:
+            return over
         seen = self.presence()
         if seen is Presence.MISSING and not durable.is_folder(aside):
             if durable.is_folder(os.path.dirname(record.new)):
                 return over
-            raise WaitError(f"the disk of {record.new} is not here: what was copied goes when it is")
+            raise WaitError(
+                f"the disk of {record.new} is not here: what was copied goes when it is, or give it up with"
+                " `cachewarden restore --leave-data`"
+            )
         if record.returns or record.adopts or seen in (Presence.READ_ONLY, Presence.FAILING):
             return over
         if not durable.is_folder(aside):

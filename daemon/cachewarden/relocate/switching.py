@@ -58,7 +58,9 @@ class Switch:
         if current is None:
             return
         original = _bytes(record.original)
-        self._put_back(record.config, self.ecosystem.point_back(current, original, record.new))
+        unedited = current == _bytes(record.written)
+        back = original if unedited else self.ecosystem.point_back(current, original, record.new)
+        self._put_back(record.config, back)
 
     def _put_back(self, path: str, data: bytes | None) -> None:
         durable.sweep(*os.path.split(path))
