@@ -113,7 +113,7 @@ def fill_conda(home: Path, scratch: Path, *, synthetic: int = 10) -> CondaBase:
     dists = []
     for name in ("alpha", "beta"):
         package = build_package(
-            scratch, name, "1.0", files={"lib/a": os.urandom(4000), "lib/b": b"b" * 100, "lib/l": Link("a")}
+            scratch, name, "1.0", files={"lib/a": os.urandom(4000), "lib/b": b"b" * 100, "lib/l": Link("lib/a")}
         )
         dists.append(base.fetch(package).name)
     base.create_env(home / "miniforge3/envs/work", dists[:1])

@@ -10,7 +10,7 @@ import hashlib
 import json
 import typing
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from enum import Enum
 
 from cachewarden.model.relocations import Phase, Relocation
@@ -63,8 +63,7 @@ class Records:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """BusyError when another process is at work on these moves."""
-        with suppress(OSError):
-            durable.make_folders(self.folder)
+        durable.make_folders(self.folder)
         with durable.alone(self.folder):
             durable.sweep(self.folder)
             yield
