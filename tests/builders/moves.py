@@ -10,6 +10,7 @@ from pathlib import Path
 
 from builders.conda_caches import CondaBase, Link, build_package
 from builders.disks import LoopDisk
+from builders.looks import OwnProcesses
 from builders.synthetic import conda_packages, pip_responses
 from builders.trees_alike import portrait
 from cachewarden.ecosystems.base import Surroundings
@@ -51,8 +52,14 @@ class House:
         """In this process."""
         return self.settle_all(self.order(errand, ecosystem, **more))[0]
 
-    def settle_all(self, order: MoveOrder) -> tuple[Moved, ...]:
-        return moving.move(self.whom(), order, may_go_on=lambda: True, progress=lambda _: None)
+    def settle_all(
+        self, order: MoveOrder, records: Records | None = None, may_go_on: Callable[[], bool] = lambda: True
+    ) -> tuple[Moved, ...]:
+        """What else runs on this machine, other tests for one, is nothing to it."""
+        return moving.move(
+            self.whom(), order, may_go_on=may_go_on, progress=lambda _: None, records=records,
+            processes=OwnProcesses(),
+        )  # fmt: skip
 
     def settle(self) -> tuple[Moved, ...]:
         return self.settle_all(MoveOrder(Errand.SETTLE, "pip"))

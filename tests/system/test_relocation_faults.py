@@ -10,7 +10,6 @@ import pytest
 from builders.disks import LoopDisk, why_no_loop_disks
 from builders.moves import House, Meanwhile, fill_conda, fill_pip, house, is_open, looks
 from cachewarden.model.relocations import Errand, Moved, Phase
-from cachewarden.service import moving
 
 pytestmark = [
     pytest.mark.root,
@@ -76,7 +75,7 @@ def run_with_fault(place: House, errand: Errand, ecosystem: str, fault: Fault, s
         return True
 
     order = place.order(errand, ecosystem)
-    (moved,) = moving.move(place.whom(), order, may_go_on=may_go_on, progress=lambda _: None, records=records)
+    (moved,) = place.settle_all(order, records, may_go_on)
     return records.happened, moved
 
 

@@ -12,7 +12,6 @@ import pytest
 from builders.disks import why_no_loop_disks
 from builders.moves import House, Killed, fill_conda, fill_pip, house, in_a_child, is_open, looks
 from cachewarden.model.relocations import Errand, Method, MoveOrder
-from cachewarden.service import moving
 
 pytestmark = [
     pytest.mark.root,
@@ -38,15 +37,8 @@ def fill(place: House, ecosystem: str, scratch: Path) -> Path:
 
 def kill_at_step(place: House, order: MoveOrder, step: int, *, after: bool) -> bool:
     """Whether there was such a step."""
-    whom = place.whom()
-    folder = whom.records.folder
-
-    def work() -> None:
-        moving.move(
-            whom, order, may_go_on=lambda: True, progress=lambda _: None, records=Killed(folder, step, after=after)
-        )
-
-    return in_a_child(work) == signal.SIGKILL
+    records = Killed(place.whom().records.folder, step, after=after)
+    return in_a_child(lambda: place.settle_all(order, records)) == signal.SIGKILL
 
 
 def check_whole(place: House, ecosystem: str, whole: Looks) -> None:

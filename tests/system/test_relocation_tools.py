@@ -10,7 +10,6 @@ from builders.disks import why_no_loop_disks
 from builders.moves import House, Meanwhile, house, looks
 from builders.pip_caches import LoopbackIndex, fill_pip_cache, pip_install
 from cachewarden.model.relocations import Errand, Method
-from cachewarden.service import moving
 
 pytestmark = [
     pytest.mark.root,
@@ -54,9 +53,7 @@ def test_pip_finds_its_downloads_and_built_wheels_before_while_and_after_a_move(
             for step in (1, 3, 4, 5):
                 order = place.order(errand, "pip", method=method)
                 records = Meanwhile(place.whom().records.folder, step, offline.install)
-                (moved,) = moving.move(
-                    place.whom(), order, may_go_on=lambda: True, progress=lambda _: None, records=records
-                )
+                (moved,) = place.settle_all(order, records)
                 assert not moved.error
                 assert place.named("pip") == (
                     place.to("pip") if errand is Errand.RELOCATE else place.home / ".cache/pip"

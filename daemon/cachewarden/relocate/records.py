@@ -16,6 +16,7 @@ from enum import Enum
 from cachewarden.model.relocations import Phase, Relocation
 from cachewarden.model.units import Instant
 from cachewarden.system import durable
+from cachewarden.system.ports import Files
 
 VERSION = 1
 _LIMIT = 8 << 20
@@ -26,11 +27,16 @@ _HINTS = typing.get_type_hints(Relocation)
 
 
 class Records:
-    """The moves of one owner, in ``folder``. OSError as the disk gives."""
+    """The moves of one owner, in ``folder``. OSError as the disk gives.
 
-    def __init__(self, folder: str) -> None:
-        """``folder`` need not be there."""
+    What others than the owner and root wrote counts for nothing: root with another user's HOME (sudo) must not do
+    what that user's files say.
+    """
+
+    def __init__(self, folder: str, files: Files | None = None) -> None:
+        """``folder`` need not be there; ``files`` tells whose word counts, ``None`` for everybody's."""
         self.folder = folder
+        self._files = files
 
     def all(self) -> tuple[Relocation, ...]:
         """Every move that can be read, the oldest first. What is damaged is passed over: see ``damaged``."""
@@ -42,11 +48,21 @@ class Records:
         return tuple(f"{self.folder}/{name}" for name in self._names() if self._load(name) is None)
 
     def _names(self) -> list[str]:
+        if not self._is_trusted():
+            return []
         return [name for name in durable.names(self.folder, 4 * _MOST) if name.endswith(_ENDING)][:_MOST]
+
+    def _is_trusted(self) -> bool:
+        """Whether the folder is there and nobody else laid the way to it."""
+        try:
+            return self._files is None or bool(self._files.trusted_path(self.folder))
+        except OSError:
+            return False
 
     def _load(self, name: str) -> Relocation | None:
         try:
-            data = durable.read(f"{self.folder}/{name}", _LIMIT)
+            path = f"{self.folder}/{name}"
+            data = durable.read(self._files.trusted_path(path) if self._files else path, _LIMIT)
         except OSError:
             return None
         return None if data is None else parse(data)
@@ -64,6 +80,8 @@ class Records:
     def alone(self) -> Iterator[None]:
         """BusyError when another process is at work on these moves."""
         durable.make_folders(self.folder)
+        if self._files:
+            self._files.trusted_path(self.folder)
         with durable.alone(self.folder):
             durable.sweep(self.folder)
             yield

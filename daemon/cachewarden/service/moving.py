@@ -15,6 +15,7 @@ from cachewarden.relocate.records import Records
 from cachewarden.system import runner
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.files import RealFiles
+from cachewarden.system.ports import Processes
 from cachewarden.system.processes import RealProcesses
 
 if TYPE_CHECKING:
@@ -45,25 +46,31 @@ def move(
     may_go_on: Callable[[], bool],
     progress: Callable[[MoveProgress], None],
     records: Records | None = None,
+    processes: Processes | None = None,
 ) -> tuple[Moved, ...]:
     """Runs an errand with the rights of this process. Where it may lead was said by who started the worker.
 
-    ``records``: another journal than the owner's own.
+    ``records``: another journal than the owner's own; ``processes``: of another machine than this one.
     """
     if whom.destinations is not None and order.to and order.to.rstrip("/") not in whom.destinations:
         why = f"neither a policy nor a command names {order.to} as a destination"
         return (Moved(order.cache, order.to, Phase.OVER, why, error=why, refused=True),)
+    if whom.destinations is not None and order.shared_group and order.shared_group not in whom.groups:
+        why = f"no command names {order.shared_group} as a group to share with"
+        return (Moved(order.cache, order.to, Phase.OVER, why, error=why, refused=True),)
     until = time.monotonic() + order.patience if order.patience else float("inf")
-    estate = _estate(whom, lambda: may_go_on() and time.monotonic() < until, progress)
+    estate = _estate(whom, lambda: may_go_on() and time.monotonic() < until, progress, processes or RealProcesses())
     return errands.run(replace(estate, records=records) if records else estate, order)
 
 
-def _estate(whom: "Whom", may_go_on: Callable[[], bool], progress: Callable[[MoveProgress], None]) -> errands.Estate:
+def _estate(
+    whom: "Whom", may_go_on: Callable[[], bool], progress: Callable[[MoveProgress], None], processes: Processes
+) -> errands.Estate:
     files = RealFiles(whom.owner)
     surroundings = Surroundings(whom.owner, whom.environ, files)
     moves = seen(surroundings, whom.records)
     found = discover(surroundings, (*whom.extras, *left_there(moves)))
-    now, processes = SystemClock().now(), RealProcesses()
+    now = SystemClock().now()
     located = dict(zip((each.name for each in ECOSYSTEMS), found.located, strict=True))
     contexts = {name: Context(surroundings, each, processes, now) for name, each in located.items()}
     environ = _tools_environment(whom.owner.home, whom.owner.name, whom.environ)

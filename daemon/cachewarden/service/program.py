@@ -55,7 +55,8 @@ class Program:
         self._environ = environ
         self._known = Settings()
         self.by_hand: tuple[str, ...] = ()
-        """Destinations that the command line names."""
+        self.groups_by_hand: tuple[str, ...] = ()
+        """Destinations, and groups to share with, that the command line names."""
         home = environ.get("HOME") or None
         self.owner = users.current_owner(home)
         self.config_folder = SYSTEM_CONFIG if self.system else self._xdg("XDG_CONFIG_HOME", ".config")
@@ -136,7 +137,9 @@ class Program:
 
     def _whom(self, owner: Owner, environ: Mapping[str, str]) -> Whom:
         """What a worker is to know comes from here, never from a request."""
-        return Whom(owner, environ, self._known.caches, self._own_state(), self._destinations(owner))
+        return Whom(
+            owner, environ, self._known.caches, self._own_state(), self._destinations(owner), self.groups_by_hand
+        )
 
     def _own_state(self) -> str | None:
         return None if self.system else self.state_folder

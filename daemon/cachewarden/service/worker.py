@@ -80,7 +80,8 @@ class Whom:
     """Whom a worker serves: an owner, with that owner's variables.
 
     ``extras`` are caches that our settings name, ``state`` the folder of the owner's own state where it is not the
-    usual one, and ``destinations`` those to which caches may be moved, ``None`` for any: with the owner's rights.
+    usual one, and ``destinations`` those to which caches may be moved, ``None`` for any: with the owner's rights;
+    ``groups`` are those that may be given a cache where destinations are named.
     """
 
     owner: Owner
@@ -88,11 +89,12 @@ class Whom:
     extras: tuple[ExtraCache, ...] = ()
     state: str | None = None
     destinations: tuple[str, ...] | None = None
+    groups: tuple[str, ...] = ()
 
     @property
     def records(self) -> Records:
         """The journal of the owner's moves."""
-        return Records(f"{self.state or own_state(self.owner, self.environ)}/relocations")
+        return Records(f"{self.state or own_state(self.owner, self.environ)}/relocations", RealFiles(self.owner))
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ def run(session: Session) -> int:
     given = session.options
     order = _order(given)
     session.program.by_hand = (given.destination,)
+    session.program.groups_by_hand = (given.shared_group,) if given.shared_group else ()
     session.program.settings()
     workers = session.program.workers(writing=not given.dry_run)
     owner = choose(session, workers, order)
