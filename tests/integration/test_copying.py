@@ -36,7 +36,7 @@ def copy(
     leave: frozenset[str] = frozenset(),
     may_go_on: Callable[[], bool] = lambda: True,
     progress: Callable[[CopyProgress], None] = lambda _: None,
-    read: Reader = os.pread,
+    read: Reader = os.preadv,
 ) -> Copied:
     with open_folder(str(source)) as one, open_folder(str(target)) as other:
         return copy_tree(
@@ -456,9 +456,11 @@ def test_what_reads_differently_is_an_error_and_does_not_stay(source: Path, targ
     write(source / "good", b"g" * size)
     write(source / "bad", b"b" * size)
 
-    def worn(fd: int, length: int, offset: int) -> bytes:
-        data = os.pread(fd, length, offset)
-        return data if data[:1] != b"b" else b"B" + data[1:]
+    def worn(fd: int, parts: list[memoryview], offset: int) -> int:
+        got = os.preadv(fd, parts, offset)
+        if bytes(parts[0][:1]) == b"b":
+            parts[0][:1] = b"B"
+        return got
 
     with pytest.raises(OSError, match="read back") as caught:
         copy(source, target, read=worn)

@@ -64,7 +64,7 @@ def copy_tree(
     leave: frozenset[str] = frozenset(),
     may_go_on: Callable[[], bool],
     progress: Callable[[CopyProgress], None],
-    read: Reader = os.pread,
+    read: Reader = os.preadv,
 ) -> Copied:
     """Makes ``target`` like ``source``; returns when all of it is on the device and was read back.
 
@@ -81,7 +81,7 @@ def copy_tree(
     written has its final name then either.
     """
     meter = Meter(may_go_on, lambda files, size: progress(CopyProgress(files, size)))
-    alike = Likeness(way is Way.MIRROR, trust, granularity, meter.ask)
+    alike = Likeness(mirror=way is Way.MIRROR, trust=trust, granularity=granularity, ask=meter.ask)
     with ReadBack(target, read) as back, HardLinks(source, target) as links:
         copier = TreeCopier(alike, leave, meter, back, links)
         try:

@@ -3,7 +3,9 @@
 import errno
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+
+from cachewarden.system.copies.places import Place
 
 _DEFAULT_ACL = "system.posix_acl_default"
 _OURS_TO_REMOVE = ("user.", "system.posix_acl_")
@@ -12,9 +14,6 @@ _TWINS = "trusted.SGI_ACL_"
 """xfs shows root its ACLs under this name too; elsewhere it would be an attribute like any other (attr.conf(5))."""
 _REFUSED = {errno.EPERM, errno.EACCES, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.E2BIG, errno.ERANGE}
 _MOST_EXAMPLES = 20
-
-Where = Callable[[], str]
-"""Names the file, when it must be named at all."""
 
 
 class Losses:
@@ -52,22 +51,22 @@ def inherits(fd: int) -> bool:
     return _DEFAULT_ACL in names_of(fd)
 
 
-def copy_extended(source: int, names: Sequence[str], target: int, where: Where, losses: Losses) -> None:
+def copy_extended(source: int, names: Sequence[str], target: int, place: Place, file: str, losses: Losses) -> None:
     """Gives ``target`` the named attributes of ``source``. To be called while the owner may write to it."""
     for name in names:
         try:
             value = os.getxattr(source, name)
         except OSError as error:
             if error.errno != errno.ENODATA:  # gone meanwhile
-                losses.refused(error, where(), name)
+                losses.refused(error, place.below(file), name)
             continue
         try:
             os.setxattr(target, name, value)
         except OSError as error:
-            _not_taken(error, target, name, value, where, losses)
+            _not_taken(error, target, name, value, place, file, losses)
 
 
-def _not_taken(error: OSError, target: int, name: str, value: bytes, where: Where, losses: Losses) -> None:
+def _not_taken(error: OSError, target: int, name: str, value: bytes, place: Place, file: str, losses: Losses) -> None:
     try:
         if os.getxattr(target, name) == value:
             return  # a label that it got by itself
@@ -75,12 +74,12 @@ def _not_taken(error: OSError, target: int, name: str, value: bytes, where: Wher
         pass  # it has none: that is what is told
     if error.errno == errno.ENOSPC and os.fstatvfs(target).f_bavail > 0:
         # ext4 says so too when the attributes of one file do not fit into one block.
-        losses.tell(where(), name, error.strerror)
+        losses.tell(place.below(file), name, error.strerror)
     else:
-        losses.refused(error, where(), name)
+        losses.refused(error, place.below(file), name)
 
 
-def remove_extended(target: int, keep: Sequence[str], where: Where, losses: Losses) -> None:
+def remove_extended(target: int, keep: Sequence[str], place: Place, file: str, losses: Losses) -> None:
     """Removes those of users and ACLs that are not in ``keep``."""
     for name in names_of(target):
         if name not in keep and name.startswith(_OURS_TO_REMOVE):
@@ -88,17 +87,19 @@ def remove_extended(target: int, keep: Sequence[str], where: Where, losses: Loss
                 os.removexattr(target, name)
             except OSError as error:
                 if error.errno != errno.ENODATA:
-                    losses.refused(error, where(), name)
+                    losses.refused(error, place.below(file), name)
 
 
-def set_owner(target: int, has: tuple[int, int], wanted: os.stat_result, where: Where, losses: Losses) -> None:
+def set_owner(
+    target: int, has: tuple[int, int], wanted: os.stat_result, place: Place, file: str, losses: Losses
+) -> None:
     """Gives it to the user and the group of ``wanted``, or to the group alone, as far as the process may."""
     if has == (wanted.st_uid, wanted.st_gid):
         return
     try:
         os.fchown(target, wanted.st_uid, wanted.st_gid)
     except OSError as error:
-        losses.refused(error, where(), f"owner {wanted.st_uid}:{wanted.st_gid}")
+        losses.refused(error, place.below(file), f"owner {wanted.st_uid}:{wanted.st_gid}")
         if wanted.st_gid != has[1]:
             _set_group(target, wanted.st_gid)
 
@@ -111,22 +112,22 @@ def _set_group(target: int, gid: int) -> None:
             raise
 
 
-def set_mode(target: int, has: int, wanted: int, where: Where, losses: Losses) -> None:
+def set_mode(target: int, has: int, wanted: int, place: Place, file: str, losses: Losses) -> None:
     """Sets all twelve bits; the kernel drops setgid in silence for a group that is not the process's."""
     if has == wanted and not wanted & stat.S_ISGID:
         return
     try:
         os.fchmod(target, wanted)
     except OSError as error:
-        losses.refused(error, where(), f"mode {wanted:04o}")
+        losses.refused(error, place.below(file), f"mode {wanted:04o}")
         return
     if wanted & stat.S_ISGID and not os.fstat(target).st_mode & stat.S_ISGID:
-        losses.tell(where(), f"mode {wanted:04o}", os.strerror(errno.EPERM))
+        losses.tell(place.below(file), f"mode {wanted:04o}", os.strerror(errno.EPERM))
 
 
-def set_times(target: int, wanted: os.stat_result, where: Where, losses: Losses) -> None:
+def set_times(target: int, wanted: os.stat_result, place: Place, file: str, losses: Losses) -> None:
     """Access and modification, in nanoseconds; the last thing that is done to it."""
     try:
         os.utime(target, ns=(wanted.st_atime_ns, wanted.st_mtime_ns))
     except OSError as error:
-        losses.refused(error, where(), "times")
+        losses.refused(error, place.below(file), "times")

@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterator
 from cachewarden.system.copies.places import Tick
 
 PIECE = 1 << 20
+_PART = 256 << 10
+"""What is read at once: more than that leaves the processor's caches before it is written."""
 _TICK = 4 << 20
 _FICLONE = 0x40049409  # linux/fs.h; the same on all architectures that Debian has, but mips and powerpc
 _UNFIT = {errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ENOTTY, errno.EPERM}
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
-Reader = Callable[[int, int, int], bytes]
-"""As ``os.pread``: descriptor, bytes, offset."""
+Reader = Callable[[int, list[memoryview], int], int]
+"""As ``os.preadv``: descriptor, where to, offset."""
 
 
 class ChangedError(Exception):
@@ -47,40 +49,48 @@ def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
         written += os.pwrite(fd, memoryview(data)[written:], offset + written)
 
 
-def checksum(
-    fd: int, size: int, *, sparse: bool, read: Reader = os.pread, tick: Tick = lambda _: None
-) -> tuple[int, int]:
-    """Length and CRC-32 of what is open and should have ``size`` bytes; reads little more than that.
+class Summer:
+    """Makes checksums of files that are to have a known size; reads little more than that."""
 
-    With ``sparse`` the sum is over the pieces that are not all zero, and does not depend on where the holes are:
-    only sums that were made in the same way are comparable.
-    """
-    if sparse:
-        return _sparse_checksum(fd, size, read, tick)
-    offset, total = 0, 0
-    while offset <= size:
-        asked = min(PIECE, size + 1 - offset)
-        data = read(fd, asked, offset)
-        total = zlib.crc32(data, total)
-        offset += len(data)
-        if not data or (len(data) < asked and offset == size):
-            break
-        if offset % _TICK == 0:
-            tick(_TICK)
-    return offset, total
+    def __init__(self, read: Reader = os.preadv, tick: Tick = lambda _: None) -> None:
+        """``tick`` is told every few MiB."""
+        self._read = read
+        self._tick = tick
+        self._memory = memoryview(bytearray(PIECE))
+
+    def sum(self, fd: int, size: int, *, sparse: bool) -> tuple[int, int]:
+        """Length and CRC-32 of what is open.
+
+        With ``sparse`` the sum is over the pieces that are not all zero, and does not depend on where the holes are:
+        only sums that were made in the same way are comparable.
+        """
+        if sparse:
+            return self._sparse(fd, size)
+        offset = total = told = 0
+        while offset <= size:
+            part = self._memory[: min(_PART, size + 1 - offset)]
+            got = self._read(fd, [part], offset)
+            total = zlib.crc32(part[:got], total)
+            offset += got
+            if not got or (got < len(part) and offset == size):
+                break
+            if offset - told >= _TICK:
+                self._tick(offset - told)
+                told = offset
+        return offset, total
+
+    def _sparse(self, fd: int, size: int) -> tuple[int, int]:
+        total = 0
+        for offset, length in _pieces_with_data(fd, size):
+            got = self._read(fd, [self._memory[:length]], offset)
+            total = _add_piece(total, offset, self._memory[:got])
+            if offset % _TICK == 0:
+                self._tick(_TICK)
+        return os.fstat(fd).st_size, total
 
 
-def _sparse_checksum(fd: int, size: int, read: Reader, tick: Tick) -> tuple[int, int]:
-    total = 0
-    for offset, length in _pieces_with_data(fd, size):
-        total = _add_piece(total, offset, read(fd, length, offset))
-        if offset % _TICK == 0:
-            tick(_TICK)
-    return os.fstat(fd).st_size, total
-
-
-def _add_piece(total: int, offset: int, data: bytes) -> int:
-    if not data.strip(b"\0"):
+def _add_piece(total: int, offset: int, data: memoryview) -> int:
+    if not bytes(data).strip(b"\0"):
         return total
     return zlib.crc32(data, zlib.crc32(offset.to_bytes(8, "little"), total))
 
@@ -123,7 +133,8 @@ class Mover:
         """``tick`` is told every few MiB."""
         self._tick = tick
         self._means = [_clone, _copy_in_kernel]
-        self._buffer = bytearray()
+        self._memory = memoryview(bytearray(PIECE))
+        self._summer = Summer(tick=lambda _: tick(0))
 
     def move(self, source: int, target: int, status: os.stat_result) -> int:
         """Copies a file of any size; its checksum. ChangedError when it has not the size that ``status`` says.
@@ -142,14 +153,13 @@ class Mover:
                 del self._means[0]
                 os.ftruncate(target, 0)
             else:
-                length, total = checksum(source, size, sparse=False, tick=lambda _: self._tick(0))
+                length, total = self._summer.sum(source, size, sparse=False)
                 return _of_length(total, length, size)
         return self._plain(source, target, size)
 
     def _plain(self, source: int, target: int, size: int) -> int:
-        if not self._buffer:
-            self._buffer = bytearray(PIECE)
-        whole = memoryview(self._buffer)
+        os.posix_fadvise(source, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        whole = self._memory[:_PART]
         offset = total = told = 0
         while got := os.preadv(source, [whole], offset):
             part = whole[:got]
@@ -167,11 +177,12 @@ class Mover:
         total = 0
         os.ftruncate(target, size)
         for offset, length in _pieces_with_data(source, size):
-            data = os.pread(source, length, offset)
-            _of_length(0, len(data), length)
+            got = os.preadv(source, [self._memory[:length]], offset)
+            _of_length(0, got, length)
+            data = self._memory[:got]
             total = _add_piece(total, offset, data)
             for begin, end in _runs(source, offset, offset + length):
-                write_all(target, memoryview(data)[begin - offset : end - offset], begin)
+                write_all(target, data[begin - offset : end - offset], begin)
             if offset % _TICK == 0:
                 self._tick(_TICK)
         return total

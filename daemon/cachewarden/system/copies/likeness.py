@@ -3,7 +3,6 @@
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from cachewarden.system.copies import contents
 from cachewarden.system.copies.places import Place, located
@@ -22,24 +21,18 @@ def is_open(status: os.stat_result) -> bool:
     return status.st_mode & stat.S_IRWXU == stat.S_IRWXU
 
 
-@dataclass(frozen=True, slots=True)
 class Likeness:
-    """The rules. ``mirror``, ``trust``, ``granularity`` as in ``copy_tree``; ``ask`` may raise StoppedError."""
+    """The rules by which things are the same."""
 
-    mirror: bool
-    trust: bool
-    granularity: int
-    ask: Callable[[], None]
-
-    @property
-    def exact(self) -> bool:
+    def __init__(self, *, mirror: bool, trust: bool, granularity: int, ask: Callable[[], None]) -> None:
+        """As in ``copy_tree``; ``ask`` may raise StoppedError."""
+        self.mirror = mirror
+        self.granularity = granularity
+        self.exact = granularity == 1
         """Whether the target has times to the nanosecond, and so is taken for one that has modes too."""
-        return self.granularity == 1
-
-    @property
-    def reads(self) -> bool:
+        self.reads = mirror and not trust
         """Whether contents are compared. Between two caches the newer wins, whatever the contents."""
-        return self.mirror and not self.trust
+        self._summer = contents.Summer(tick=lambda _: ask())
 
     def newer(self, there: os.stat_result, here: os.stat_result) -> bool:
         """Whether the source's was changed last."""
@@ -58,7 +51,7 @@ class Likeness:
         sparse = contents.is_sparse(there) or contents.is_sparse(here)
 
         def summed(fd: int) -> tuple[int, int]:
-            return contents.checksum(fd, there.st_size, sparse=sparse, tick=lambda _: self.ask())
+            return self._summer.sum(fd, there.st_size, sparse=sparse)
 
         try:
             fd = contents.open_to_read(place.source_fd, name)

@@ -35,7 +35,7 @@ def check_depth(route: Route, path: str) -> None:
 class Place:
     """One folder of the source and the one of the target that is made like it, both open."""
 
-    __slots__ = ("fresh", "inherits", "kind", "mode", "route", "source", "source_fd", "target", "target_fd")
+    __slots__ = ("empty", "fresh", "inherits", "kind", "mode", "route", "source", "source_fd", "target", "target_fd")
 
     def __init__(
         self,
@@ -47,14 +47,14 @@ class Place:
         inherits: bool,
         before: os.stat_result | None = None,
     ) -> None:
-        """``fresh``: the target was just made and is empty. ``inherits``: what is made in it gets an ACL.
+        """``fresh``: the target was just made, and so is ``empty``. ``inherits``: what is made in it gets an ACL.
 
         ``before``: what the target was before anything was done to it.
         """
         self.source, self.target = source, target
         self.source_fd, self.target_fd = source.fileno(), target.fileno()
         self.route = route
-        self.fresh = fresh
+        self.fresh = self.empty = fresh
         self.inherits = inherits
         status = target.stat()
         self.mode = stat.S_IMODE((before or status).st_mode)
@@ -62,12 +62,8 @@ class Place:
         """What decides, with the mount, whose a new file is: the same for all folders of one kind."""
 
     def below(self, name: str) -> str:
-        """The path of a name from the top of the tree, for people."""
-        return "/".join((*self.route, name))
-
-    def own_path(self) -> str:
-        """The path of the folder from the top, for people."""
-        return "/".join(self.route) or "."
+        """The path of a name from the top of the tree, for people; of the folder itself with an empty name."""
+        return "/".join((*self.route, name) if name else self.route) or "."
 
     def source_path(self, name: str) -> str:
         """For errors of the source."""

@@ -5,12 +5,13 @@ import errno
 import os
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Self
 
 from cachewarden.system.copies import contents
-from cachewarden.system.copies.contents import Reader
+from cachewarden.system.copies.ahead import TOGETHER, ask_for
+from cachewarden.system.copies.contents import PIECE, Reader, Summer
 from cachewarden.system.copies.one_copy import Written
 from cachewarden.system.copies.places import Chain, located
 from cachewarden.system.folders import OpenFolder
@@ -37,10 +38,10 @@ class ReadBack:
     are raised here, by the next call.
     """
 
-    def __init__(self, top: OpenFolder, read: Reader = os.pread) -> None:
+    def __init__(self, top: OpenFolder, read: Reader = os.preadv) -> None:
         """``read`` is how the target is read."""
         self._top = top
-        self._read = read
+        self._summer = Summer(read)
         self._batch: list[Written] = []
         self._bytes = 0
         self._thread: threading.Thread | None = None
@@ -101,29 +102,37 @@ class ReadBack:
         try:
             sync_filesystem(self._top)
             with Chain(self._top) as chain:
-                for written in batch:
-                    self._compare(chain, written)
+                for begin in range(0, len(batch), TOGETHER):
+                    self._compare(chain, batch[begin : begin + TOGETHER])
         except OSError as error:
             self._errors.append(error)
 
-    def _compare(self, chain: Chain, written: Written) -> None:
-        path = "/".join((self._top.path, *written.route, written.name))
+    def _compare(self, chain: Chain, group: Sequence[Written]) -> None:
+        with ExitStack() as opened:
+            files = [(written, self._open(chain, written, opened)) for written in group]
+            for written, fd in files:
+                path = self._path(written)
+                try:
+                    found = self._summer.sum(fd, written.size, sparse=written.sparse)
+                except OSError as error:
+                    raise located(error, path) from error
+                if found != (written.size, written.sum):
+                    with suppress(OSError):  # it must not be taken for a good one later
+                        chain.at(written.route).unlink(written.name)
+                    raise OSError(errno.EIO, "what was read back differs from what was written", path)
+
+    def _open(self, chain: Chain, written: Written, opened: ExitStack) -> int:
+        """A file that is synced; what memory holds of it is dropped, so that it comes from the device."""
         try:
-            folder = chain.at(written.route)
-            found = from_device(folder.fileno(), written, self._read)
+            fd = contents.open_to_read(chain.at(written.route).fileno(), written.name)
         except OSError as error:
-            raise located(error, path) from error
-        if found != (written.size, written.sum):
-            with suppress(OSError):  # it must not be taken for a good one later
-                folder.unlink(written.name)
-            raise OSError(errno.EIO, "what was read back differs from what was written", path)
-
-
-def from_device(folder: int, written: Written, read: Reader) -> tuple[int, int]:
-    """Length and checksum of a synced file; what memory holds of it is dropped first."""
-    fd = contents.open_to_read(folder, written.name)
-    try:
+            raise located(error, self._path(written)) from error
+        opened.callback(os.close, fd)
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        return contents.checksum(fd, written.size, sparse=written.sparse, read=read)
-    finally:
-        os.close(fd)
+        if written.size > PIECE:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        ask_for(fd)
+        return fd
+
+    def _path(self, written: Written) -> str:
+        return "/".join((self._top.path, *written.route, written.name))

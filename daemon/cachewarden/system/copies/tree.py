@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from cachewarden.system.copies import attributes, contents
+from cachewarden.system.copies.ahead import TOGETHER, Ahead
 from cachewarden.system.copies.attributes import Losses
 from cachewarden.system.copies.hard_links import HardLinks
 from cachewarden.system.copies.likeness import Likeness, is_open, status_of
@@ -65,24 +66,28 @@ class TreeCopier:
 
     def _prepare(self, place: Place, before: os.stat_result) -> None:
         if place.inherits and (self._mirror or place.fresh):
-            attributes.remove_extended(place.target_fd, (), place.own_path, self._losses)
+            attributes.remove_extended(place.target_fd, (), place, "", self._losses)
             place.inherits = False
         if place.fresh:
             return
         if not is_open(before):
             os.fchmod(place.target_fd, stat.S_IMODE(before.st_mode) | stat.S_IRWXU)
         if self._mirror:
-            self._remove_others(place)
+            place.empty = self._remove_others(place)
         else:
             remove_temporary(place)
 
-    def _remove_others(self, place: Place) -> None:
-        """What the source does not have goes before anything is copied: that may need the room."""
+    def _remove_others(self, place: Place) -> bool:
+        """What the source does not have goes before anything is copied: that may need the room. Whether all went."""
+        empty = True
         for node in place.target.nodes():
             if not self._is_left(place, node.name):
                 self._meter.ask()
                 if node.name == TEMPORARY or status_of(place.source_fd, node.name) is None:
                     self._remove(place, node.name)
+                else:
+                    empty = False
+        return empty
 
     def _is_left(self, place: Place, name: str) -> bool:
         return not place.route and name in self._leave
@@ -97,14 +102,17 @@ class TreeCopier:
     def _files_of(self, place: Place) -> list[str]:
         """Copies what is in a folder and is no folder; returns the names of its folders."""
         deeper: list[str] = []
-        for item in _listing(place):
-            if item.name == TEMPORARY or self._is_left(place, item.name):
-                continue
-            self._meter.ask()
-            if item.is_dir(follow_symlinks=False):
-                deeper.append(item.name)
-            else:
-                self._one(place, item)
+        for items in _listing(place):
+            wanted = [each for each in items if each.name != TEMPORARY and not self._is_left(place, each.name)]
+            with Ahead(place.source_fd) as ahead:
+                if place.empty:
+                    ahead.begin(each.name for each in wanted if each.is_file(follow_symlinks=False))
+                for item in wanted:
+                    self._meter.ask()
+                    if item.is_dir(follow_symlinks=False):
+                        deeper.append(item.name)
+                    else:
+                        self._one(place, item, ahead)
         return deeper
 
     def _deeper(self, place: Place, name: str) -> None:
@@ -131,7 +139,7 @@ class TreeCopier:
 
     def _make(self, place: Place, name: str) -> os.stat_result | None:
         """Makes a folder of the target; what it was when there is one. _KeptError where another thing must stay."""
-        here = None if place.fresh else status_of(place.target_fd, name)
+        here = None if place.empty else status_of(place.target_fd, name)
         if here and not stat.S_ISDIR(here.st_mode):
             if not self._mirror:
                 self._losses.tell(place.below(name), "folder", os.strerror(errno.ENOTDIR))
@@ -149,32 +157,41 @@ class TreeCopier:
 
     def _dress(self, place: Place, wanted: os.stat_result, *, spotless: bool) -> None:
         """``spotless``: it has nothing but what its making gave it."""
-        target, losses, where = place.target_fd, self._losses, place.own_path
+        target, losses = place.target_fd, self._losses
         names = attributes.names_of(place.source_fd)
         status = os.fstat(target)
-        attributes.set_owner(target, (status.st_uid, status.st_gid), wanted, where, losses)
+        attributes.set_owner(target, (status.st_uid, status.st_gid), wanted, place, "", losses)
         if not spotless:
-            attributes.remove_extended(target, names, where, losses)
-        attributes.copy_extended(place.source_fd, names, target, where, losses)
+            attributes.remove_extended(target, names, place, "", losses)
+        attributes.copy_extended(place.source_fd, names, target, place, "", losses)
         has = stat.S_IMODE(status.st_mode) if spotless and not names else -1
-        attributes.set_mode(target, has, stat.S_IMODE(wanted.st_mode), where, losses)
-        attributes.set_times(target, wanted, where, losses)
+        attributes.set_mode(target, has, stat.S_IMODE(wanted.st_mode), place, "", losses)
+        attributes.set_times(target, wanted, place, "", losses)
 
-    def _one(self, place: Place, item: Item) -> None:
+    def _one(self, place: Place, item: Item, ahead: Ahead) -> None:
         try:
             if item.is_symlink():
                 self._link(place, item)
             elif item.is_file(follow_symlinks=False):
-                self._file(place, item)
+                self._file(place, item, ahead)
             elif status_of(place.source_fd, item.name):
                 raise OSError(errno.EINVAL, "neither a file, a folder nor a link", place.source_path(item.name))
         except OSError as error:
             raise located(error, place.target_path(item.name)) from error
 
-    def _file(self, place: Place, item: Item) -> None:
-        if not place.fresh and self._stands(place, item):
+    def _file(self, place: Place, item: Item, ahead: Ahead) -> None:
+        if not place.empty and self._stands(place, item):
             return
-        done = self._copier.copy(place, item.name, lambda status: self._further(place, item, status))
+        try:
+            source = ahead.take(item.name)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise located(error, place.source_path(item.name)) from error
+        try:
+            done = self._copier.copy(place, item.name, source, lambda status: self._further(place, item, status))
+        finally:
+            os.close(source)
         if done:
             written, status = done
             self._back.add(written)
@@ -185,7 +202,7 @@ class TreeCopier:
         if there is None:
             return
         text = os.readlink(item.name, dir_fd=place.source_fd)
-        here = None if place.fresh else status_of(place.target_fd, item.name)
+        here = None if place.empty else status_of(place.target_fd, item.name)
         if here and stat.S_ISLNK(here.st_mode) and os.readlink(item.name, dir_fd=place.target_fd) == text:
             if self._has_its_names(there, here):
                 self._is_same(place, item, there, here)
@@ -258,12 +275,13 @@ def _times(status: os.stat_result) -> tuple[int, int]:
     return status.st_atime_ns, status.st_mtime_ns
 
 
-def _listing(place: Place) -> Iterator[Item]:
-    """What is in the source's folder, thousands at a time in the order of inodes: that is how they lie on a disk."""
+def _listing(place: Place) -> Iterator[list[Item]]:
+    """What is in the source's folder, by dozens; thousands in the order of inodes, as they may lie on the disk."""
     try:
         with os.scandir(place.source_fd) as found:
             while items := list(islice(found, _AT_ONCE)):
                 items.sort(key=os.DirEntry.inode)
-                yield from items
+                for begin in range(0, len(items), TOGETHER):
+                    yield items[begin : begin + TOGETHER]
     except OSError as error:
         raise located(error, place.source.path) from error
