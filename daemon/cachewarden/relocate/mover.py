@@ -31,7 +31,7 @@ from cachewarden.relocate.records import Records
 from cachewarden.relocate.sharing import share
 from cachewarden.relocate.switching import Switch, link_undone, tell
 from cachewarden.system import durable
-from cachewarden.system.copying import CopyProgress, Way, copy_tree
+from cachewarden.system.copying import CopyProgress, CopyStoppedError, Way, copy_tree
 from cachewarden.system.folders import OpenFolder, open_folder
 from cachewarden.system.places import may_write
 from cachewarden.system.removal import StoppedError
@@ -73,6 +73,7 @@ class Mover:
         """``record`` as it is in the journal."""
         self.record = record
         self.sums = Sums()
+        self._verified = False
         self._tools = tools
         self._files = tools.surroundings.files
         self._broom = Broom(tools.may_go_on, self.sums)
@@ -134,7 +135,7 @@ class Mover:
         try:
             self._copy_passes(record)
         except StoppedError:
-            self.save(replace(self.record, verified=True, why="it was stopped"))
+            self.save(replace(self.record, verified=self._verified, why="it was stopped"))
             raise
         self._wait_for_tools(record)
         return replace(record, phase=Phase.SWITCHING, verified=True, why="", tries=0)
@@ -144,12 +145,14 @@ class Mover:
         landing = self._landing(record)
         durable.make_folders(landing)
         trust = record.verified
+        # What an earlier run left that was killed counts only when all of it was compared in this one.
+        self._verified = trust or not set(self._files.listing(landing)) - OWN_NAMES
         for _ in range(_SECOND_PASSES):
             with open_folder(record.source) as source, open_folder(landing) as target:
                 same = target.stat()
                 changed = self._pass(source, target, Way.MERGE if self._merges(record) else Way.MIRROR, trust=trust)
             self._must_be_the_same(landing, same)
-            trust = True
+            trust = self._verified = True
             if not changed:
                 break
         if record.shared_group and record.heading is Heading.OUT:
@@ -164,10 +167,14 @@ class Mover:
         def progress(now: CopyProgress) -> None:
             self._tools.progress(MoveProgress("copying", now.files, Bytes(now.bytes), files, Bytes(size)))
 
-        done = copy_tree(
-            source, target, way=way, trust=trust, granularity=self.record.granularity, leave=OWN_NAMES,
-            may_go_on=self._tools.may_go_on, progress=progress,
-        )  # fmt: skip
+        try:
+            done = copy_tree(
+                source, target, way=way, trust=trust, granularity=self.record.granularity, leave=OWN_NAMES,
+                may_go_on=self._tools.may_go_on, progress=progress,
+            )  # fmt: skip
+        except CopyStoppedError as stopped:
+            self.sums.copied += stopped.bytes
+            raise
         self.sums.copied += done.bytes
         self.sums.notes.extend(f"not kept there: {each}" for each in done.lost)
         return done.files + done.removed

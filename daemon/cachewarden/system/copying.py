@@ -54,6 +54,15 @@ class Copied:
     lost: tuple[str, ...]
 
 
+class CopyStoppedError(StoppedError):
+    """As StoppedError; ``bytes`` of contents were written until then, and are whole."""
+
+    def __init__(self, size: int) -> None:
+        """``size`` in bytes."""
+        super().__init__()
+        self.bytes = size
+
+
 def copy_tree(
     source: OpenFolder,
     target: OpenFolder,
@@ -90,7 +99,7 @@ def copy_tree(
             copier.copy(source, target)
         except StoppedError:
             back.finish()
-            raise
+            raise CopyStoppedError(copier.bytes) from None
         except OSError:
             with suppress(OSError):  # the first error is what went wrong
                 back.finish()
