@@ -13,7 +13,7 @@ help:
 	@echo "make bench        side by side with what a user would run instead"
 	@echo "make lint         ruff, mypy, import-linter"
 	@echo "make generate     schema, policy reference, manual pages and completions, from keys and parsers"
-	@echo "make demo         a throw-away home with real caches, and a purge of it"
+	@echo "make demo         a throw-away home with real caches, a purge of it and (root) a move of it"
 	@echo "make deb          the Debian package, checked: build/deb/cachewarden_VERSION_all.deb"
 	@echo "make install      without a package: a venv in /opt/cachewarden, and the service (root; honours DESTDIR)"
 	@echo "make uninstall    takes that back; with PURGE=1 configuration, state and user too"

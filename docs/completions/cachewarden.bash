@@ -29,7 +29,7 @@ _cachewarden() {
             esac
             case $word in
                 -*) _cachewarden_words "--help --config --state-dir --system --user --json --verbose --version" ;;
-                *) _cachewarden_words "status plan run purge list explain history doctor check daemon" ;;
+                *) _cachewarden_words "status plan run purge relocate restore env list explain history doctor check daemon" ;;
             esac
             ;;
         status)
@@ -57,6 +57,33 @@ _cachewarden() {
             case $word in
                 -*) _cachewarden_words "--kind --package --all --to-free --unused-for --dry-run --yes --ignore-keep --help --json --verbose" ;;
                 *) _cachewarden_words "pip conda" ;;
+            esac
+            ;;
+        relocate)
+            case $before in
+                --cache) _cachewarden_paths -f; return ;;
+                --owner) return ;;
+                --method) _cachewarden_words "config symlink"; return ;;
+                --shared-group) return ;;
+            esac
+            case $word in
+                -*) _cachewarden_words "--cache --owner --method --keep-old --shared-group --dry-run --help --json --verbose" ;;
+                *) _cachewarden_words "pip conda" ;;
+            esac
+            ;;
+        restore)
+            case $before in
+                --cache) _cachewarden_paths -f; return ;;
+                --owner) return ;;
+            esac
+            case $word in
+                -*) _cachewarden_words "--cache --owner --leave-data --help --json --verbose" ;;
+                *) _cachewarden_words "pip conda" ;;
+            esac
+            ;;
+        env)
+            case $word in
+                -*) _cachewarden_words "--help --json --verbose" ;;
             esac
             ;;
         list)
@@ -87,7 +114,7 @@ _cachewarden() {
             ;;
         doctor)
             case $word in
-                -*) _cachewarden_words "--help --json --verbose" ;;
+                -*) _cachewarden_words "--fix --yes --help --json --verbose" ;;
             esac
             ;;
         check)

@@ -18,7 +18,7 @@ _STATUS = {
     "0": "Done. Having nothing to do is done, and so is a plan that cannot be kept.",
     "1": "An action failed, or a promise could not be kept: everything that may go is gone, and it is not enough.",
     "2": "Wrong usage.",
-    "75": "Busy: another cycle is running. Try later.",
+    "75": "Busy: another cycle is running, or a tool whose cache is to be moved. Try later.",
     "78": "Bad configuration. Every problem was told, each with file, line and column.",
 }
 _FILES = {
@@ -26,6 +26,7 @@ _FILES = {
     "/etc/cachewarden/policies.d/*.yaml": "What is added to it, read in the order of the names.",
     "/var/lib/cachewarden/": "History and locks of the machine.",
     "~/.config/cachewarden/, ~/.local/state/cachewarden/": "The same for one user (`--user`).",
+    "~/.local/state/cachewarden/relocations/": "The journal of a user's moves, also of those that the service makes.",
 }
 _ENVIRONMENT = {
     "NO_COLOR": "When set and not empty: no colours. In a pipe there are none anyway.",
@@ -38,6 +39,8 @@ EXAMPLES = {
     "cachewarden --verbose plan": "Everything that a cycle would remove now, in its order, and why the rest stays.",
     "cachewarden purge pip --to-free 2GiB": "Removes what costs least to get back, after asking.",
     "cachewarden purge --unused-for 30d --dry-run": "What nobody has used for a month.",
+    "cachewarden relocate conda /media/usb/conda --dry-run": "Whether the cache can be moved to that disk, and how.",
+    "cachewarden restore conda": "Takes the move back, and the configuration with it.",
     "cachewarden explain 'torch*'": "Why these packages stay or go, or when and why they went.",
     "cachewarden check && systemctl reload cachewarden": "Has the service take over a configuration that is right.",
     "cachewarden --json list --sort last-used": "The entries for another program, the longest unused first.",

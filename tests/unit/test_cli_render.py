@@ -13,9 +13,11 @@ from cachewarden.cli.render import json as documents
 from cachewarden.cli.render.blocks import Block, Cell, Column, Fit, Grid, Heading, Line
 from cachewarden.cli.render.words import View
 from cachewarden.model.caches import Kind, Problem
-from cachewarden.model.plans import CycleRecord, Failure, Outcome, Plan, RemovedEntry, Shortfall, Skip
+from cachewarden.model.plans import CycleRecord, Failure, Outcome, Plan, Relocate, RemovedEntry, Shortfall, Skip
+from cachewarden.model.relocations import Heading as Way
+from cachewarden.model.relocations import Method, Phase, Presence, Prospect, RelocationSeen
 from cachewarden.model.units import Bytes, Inodes
-from cachewarden.system.store import PastCycle, PastRemoval
+from cachewarden.system.store import PastCycle, PastMove, PastRemoval
 from makers import DAY, MIB, NOW, ago, cache, entry, filesystem, marks, policy, settings, share, snapshot
 from makers import plan as decided
 
@@ -43,7 +45,9 @@ def test_status_has_the_documented_keys() -> None:
     seen = snapshot(cache(entry("a"), entry("b", kind=Kind.INDEX, hold="in use")))
     seen = replace(seen, problems=(Problem("/x", "cannot be read"),))
     document = json.loads(documents.text(documents.status(seen, decided(seen, policy())), pretty=False))
-    assert list(document) == ["schema", "taken_at", "caches", "filesystems", "policies", "problems"]
+    assert list(document) == [
+        "schema", "taken_at", "caches", "filesystems", "policies", "relocations", "problems",
+    ]  # fmt: skip
     assert document["schema"] == 1
     assert document["taken_at"] == "2023-11-14T22:13:20Z"
     (found,) = document["caches"]
@@ -60,6 +64,35 @@ def test_status_has_the_documented_keys() -> None:
     }  # fmt: skip
     assert set(document["policies"][0]) == {"name", "state", "reason"}
     assert document["problems"] == [{"path": "/x", "reason": "cannot be read"}]
+
+
+def test_status_tells_where_a_cache_was_moved_and_whether_that_is_finished() -> None:
+    moving = RelocationSeen(
+        "id", "pip", "ann", "/home/ann/.cache/pip", "/media/usb/pip", Method.CONFIG, Phase.COPYING, Way.OUT,
+        Presence.HERE, ago(1),
+    )  # fmt: skip
+    seen = replace(snapshot(cache(entry())), relocations=(moving,))
+    (found,) = json.loads(documents.text(documents.status(seen, decided(seen, policy())), pretty=False))[
+        "relocations"
+    ]
+    assert set(found) == {
+        "ecosystem", "owner", "from", "to", "method", "phase", "unfinished", "disk", "begun_at", "reason",
+    }  # fmt: skip
+    assert (found["phase"], found["unfinished"], found["disk"], found["reason"]) == ("copying", True, "here", None)
+
+
+def test_a_move_has_the_documented_keys() -> None:
+    known = Prospect(
+        "pip", "/home/ann/.cache/pip", "/media/usb/pip", Method.CONFIG, Bytes(MIB), 7, Bytes(MIB), Bytes(9 * MIB),
+        "/home/ann/.config/pip/pip.conf", warnings=("modes are lost",),
+    )  # fmt: skip
+    move = Relocate("to-usb", cache().cache, "/media/usb/pip", Bytes(MIB), "it is full", prospect=known)
+    (action,) = json.loads(documents.text(documents.plan(NOW, Plan((move,)), ()), pretty=False))["actions"]
+    assert set(action) == {
+        "policy", "action", "ecosystem", "owner", "cache", "to", "frees_bytes", "reason", "entries", "method",
+        "copies_bytes", "copies_files", "room_bytes", "config", "warnings",
+    }  # fmt: skip
+    assert (action["copies_files"], action["room_bytes"], action["warnings"]) == (7, 9 * MIB, ["modes are lost"])
 
 
 def test_plan_has_the_documented_keys_and_absolute_paths() -> None:
@@ -103,8 +136,16 @@ def test_list_and_history_have_the_documented_keys() -> None:
     assert listed["last_used"] is None
     assert listed["hold"] is None
     past = PastCycle("id", "timer", ago(5), ago(3), Bytes(7), 1, 0)
-    (cycle,) = json.loads(documents.text(documents.history([past], []), pretty=False))["cycles"]
+    move = PastMove("id", ago(3), "to-usb", "pip", "ann", "/a", "/b", "copying", Bytes(7), Bytes(0), "unfinished")
+    found = json.loads(documents.text(documents.history([past], [move]), pretty=False))
+    (cycle,) = found["cycles"]
     assert {"started_at", "finished_at", "trigger", "freed_bytes", "actions", "failures"} <= set(cycle)
+    (moved,) = found["moves"]
+    assert set(moved) == {
+        "at", "policy", "ecosystem", "owner", "from", "to", "phase", "unfinished", "copied_bytes", "freed_bytes",
+        "text", "cycle",
+    }  # fmt: skip
+    assert moved["unfinished"]
 
 
 def test_json_is_ascii_whatever_the_names() -> None:
