@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -189,6 +190,27 @@ class Booted:
             *words,
             check=check,
         )
+
+    def plug_in(self, image: Path, folder: str) -> str:
+        """A disk of its own, as a USB stick: a loop device of the image, mounted in the booted system at ``folder``."""
+        found = subprocess.run(
+            ["losetup", "--find", "--show", str(image)], check=True, capture_output=True, text=True, timeout=30
+        )
+        device = found.stdout.strip()
+        inside = f"/dev/{Path(device).name}"
+        node = Path(f"/proc/{self._pid}/root{inside}")
+        node.unlink(missing_ok=True)
+        os.mknod(node, stat.S_IFBLK | 0o600, os.stat(device).st_rdev)
+        # By a process of outside: the system inside may not open devices.
+        mount = ["nsenter", "--target", str(self._pid), "--mount", "mount", "-t", "ext4", inside, folder]
+        subprocess.run(mount, check=True, timeout=30)
+        return device
+
+    def pull_out(self, device: str, folder: str) -> None:
+        """Unmounts it, and then the device is gone as well."""
+        subprocess.run(["nsenter", "--target", str(self._pid), "--mount", "umount", folder], check=True, timeout=30)
+        subprocess.run(["losetup", "--detach", device], check=True, timeout=30)
+        Path(f"/proc/{self._pid}/root/dev/{Path(device).name}").unlink()
 
     def property(self, name: str) -> str:
         """A property of the service, as systemctl shows it."""

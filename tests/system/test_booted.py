@@ -473,24 +473,43 @@ def test_an_upgrade_keeps_configuration_and_state(debian: Booted, tmp_path: Path
     assert debian.property("ActiveState") == "active"
 
 
-def test_a_policy_moves_a_cache_to_a_disk_of_roots_which_may_go_and_come(debian: Booted) -> None:
+def test_a_policy_moves_a_cache_to_a_disk_of_roots_which_is_unplugged_and_plugged_in_again(
+    debian: Booted, tmp_path: Path
+) -> None:
     """From within the sandbox: root makes the folder, and the kernel tells of the disk."""
+    image = tmp_path / "usb"
+    with image.open("wb") as file:
+        file.truncate(64 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True)
     debian.run("useradd", "--create-home", "carol")
     pip_responses(debian.root / "home/carol/.cache/pip", 20, size=20_000)
     debian.give(debian.root / "home/carol", "carol")
-    plug_in = ("mount", "--bind", "/mnt/small/roots", "/media/roots")
-    debian.run("sh", "-c", "mkdir -p /mnt/small/roots /media/roots && chown root: /mnt/small/roots")
-    debian.run(*plug_in)
+    debian.run("mkdir", "/media/roots")
+    device = debian.plug_in(image, "/media/roots")
     debian.configure(POLICIES + TO_A_DISK_OF_ROOTS)
     found = ("stat", "--format=%U %a", "/media/roots", "/media/roots/carol", "/media/roots/carol/pip")
     debian.wait(lambda: "moved to /media/roots/carol/pip" in debian.journal(), 60)
     assert debian.run(*found).stdout.splitlines() == ["root 755", "root 755", "carol 755"]
-    debian.run("umount", "/media/roots")
+    debian.pull_out(device, "/media/roots")
     debian.wait(
         lambda: "pip uses /home/carol/.cache/pip until /media/roots/carol/pip is back" in debian.journal(), 10
     )
-    debian.run(*plug_in)
+    conf = debian.root / "home/carol/.config/pip/pip.conf"
+    assert not conf.exists()
+    assert list((debian.root / "media/roots").iterdir()) == []
+    # What pip stores meanwhile joins the rest.
+    pip_responses(debian.root / "home/carol/.cache/pip", 25, size=10_000)
+    debian.give(debian.root / "home/carol", "carol")
+    device = debian.plug_in(image, "/media/roots")
     debian.wait(lambda: "/media/roots/carol/pip is here again, and pip uses it" in debian.journal(), 10)
+    assert "cache-dir = /media/roots/carol/pip" in conf.read_text()
+    bodies = debian.run("find", "/media/roots/carol/pip", "-name", "*.body").stdout.split()
+    assert (len(bodies), (debian.root / "home/carol/.cache/pip").exists()) == (25, False)
+    debian.configure(POLICIES)
+    debian.run("cachewarden", "restore", "pip", "--owner", "carol")
+    assert (debian.root / "home/carol/.cache/pip/http-v2").exists()
+    assert not conf.exists()
+    debian.pull_out(device, "/media/roots")
 
 
 def test_the_user_unit_serves_a_user_who_lingers(debian: Booted, report: Report) -> None:
