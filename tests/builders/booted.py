@@ -192,7 +192,7 @@ class Booted:
         )
 
     def plug_in(self, image: Path, folder: str) -> str:
-        """A disk of its own, as a USB stick: a loop device of the image, mounted in the booted system at ``folder``."""
+        """A disk of its own, as a USB stick: a loop device of the image, mounted inside at ``folder``."""
         found = subprocess.run(
             ["losetup", "--find", "--show", str(image)], check=True, capture_output=True, text=True, timeout=30
         )

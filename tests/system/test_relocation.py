@@ -245,7 +245,7 @@ def test_what_a_power_cut_left_without_its_contents_is_found_even_when_resuming_
 
     order = place.order(Errand.RELOCATE, "pip")
     assert in_a_child(lambda: place.settle_all(order, may_go_on=killed)) == signal.SIGKILL
-    copied = sorted(place.to("pip").rglob("*.body"))[-1]
+    copied = max(place.to("pip").rglob("*.body"))
     times = copied.stat()
     copied.write_bytes(b"\0" * 20_000)
     os.utime(copied, ns=(times.st_atime_ns, times.st_mtime_ns))

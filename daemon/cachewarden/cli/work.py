@@ -9,6 +9,7 @@ from cachewarden.cli.interruption import Interruption
 from cachewarden.cli.progress import Progress
 from cachewarden.cli.session import Session
 from cachewarden.model.caches import Filesystem, Look, Owner, Snapshot
+from cachewarden.model.errors import WorkerError
 from cachewarden.model.findings import Fact, Mended
 from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge
 from cachewarden.model.policies import ActionKind, Policy, Settings
@@ -114,7 +115,7 @@ def carry_out_move(session: Session, owner: Owner, order: MoveOrder, workers: Wo
         store.save_cycle(record)
         with interruption, bar:
             hooks = Hooks(may_go_on=interruption.may_go_on, moving=bar.moving)
-            (moved,) = _Careful(workers, interruption).move(owner, order, hooks)[:1]
+            moved = _move(_Careful(workers, interruption), owner, order, hooks)
         record = replace(record, finished_at=now(), outcomes=(by_hand(owner, order, moved),))
         store.save_cycle(record)
         if journal := journald(verbose=session.options.verbose):
@@ -123,6 +124,14 @@ def carry_out_move(session: Session, owner: Owner, order: MoveOrder, workers: Wo
     if interruption.signal and moved.stopped:
         return record, 128 + interruption.signal
     return record, (75 if moved.busy else 1) if moved.error else 0
+
+
+def _move(workers: Workers, owner: Owner, order: MoveOrder, hooks: Hooks) -> Moved:
+    try:
+        found = workers.move(owner, order, hooks)
+    except WorkerError as error:
+        return Moved(order.cache, order.to, Phase.COPYING, str(error), error=str(error))
+    return found[0] if found else Moved(order.cache, order.to, Phase.OVER, "", error="its worker gave no answer")
 
 
 def _under_way(owner: Owner, order: MoveOrder) -> Outcome:

@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 
 from cachewarden.ecosystems.base import InForce, Surroundings
+from cachewarden.ecosystems.pip_repoint import what_pip_cache_dir_says
 
 _PIPS = ("/usr/bin/pip3", "/usr/bin/pip")
 _OF_A_BASE = "conda of "
@@ -33,6 +34,11 @@ def questions(ecosystem: str, surroundings: Surroundings, using: tuple[InForce, 
         for program in programs
         if surroundings.files.stat(program) is not None
     )
+
+
+def expected(ecosystem: str, surroundings: Surroundings) -> str | None:
+    """What pip prints of its section ``[cache]`` alone, by our own resolver: no sign of what installing does."""
+    return what_pip_cache_dir_says(surroundings) if ecosystem == "pip" else None
 
 
 def answer(question: Question, said: str) -> str | None:

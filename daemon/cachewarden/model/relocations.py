@@ -56,6 +56,8 @@ class Presence(StrEnum):
     FAILING = "failing"
 
 
+DISK_FULL = "its disk is full"
+"""What a record says of a destination that was found full once: the next look decides."""
 RESTING = (Phase.SETTLED, Phase.AWAY, Phase.OVER)
 
 
@@ -68,6 +70,7 @@ class Relocation:
     what only the target has stays. ``granularity`` is that of
     times at the destination, in nanoseconds. ``verified``: what was
     copied so far was read back, and the last run ended by itself. ``config`` is the file that was changed,
+    ``clearing``: what is set aside is no longer whole. ``mount``: the mount point that was judged fit.
     ``original`` its bytes in base64 before (``None``: it was not there), ``written`` those it is to have.
     """
 
@@ -87,6 +90,8 @@ class Relocation:
     verified: bool = False
     granularity: int = 1
     go_back: bool = False
+    clearing: bool = False
+    mount: str = ""
     shared_group: str = ""
     config: str = ""
     original: str | None = None
@@ -134,7 +139,8 @@ class RelocationSeen:
         if self.waits:
             return False
         if self.phase is Phase.SETTLED:
-            return self.presence not in (Presence.HERE, Presence.FULL)
+            known_full = self.presence is Presence.HERE and self.why == DISK_FULL
+            return known_full or self.presence not in (Presence.HERE, Presence.FULL)
         if self.phase is Phase.AWAY:
             return self.presence is Presence.HERE
         return True

@@ -1,8 +1,8 @@
 """What a worker that moves caches is asked for: relocate, restore, settle what is open, or say how it would go."""
 
-import os
+import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
 from cachewarden.ecosystems.base import Context, Ecosystem, Surroundings
@@ -10,6 +10,7 @@ from cachewarden.ecosystems.trees import reason
 from cachewarden.model.caches import Cache
 from cachewarden.model.errors import BusyError, RefusedError
 from cachewarden.model.relocations import (
+    DISK_FULL,
     RESTING,
     SET_ASIDE,
     Errand,
@@ -35,14 +36,18 @@ from cachewarden.system.census import census
 from cachewarden.system.folders import open_folder
 from cachewarden.system.removal import StoppedError
 
-_FULL = "its disk is full"
+_WORDS = {
+    Presence.HERE: "here", Presence.MISSING: "not here", Presence.READ_ONLY: "read-only", Presence.FULL: "full",
+    Presence.FAILING: "failing",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Estate:
     """An owner's caches and moves. ``contexts`` by ecosystem name; ``caches`` as they were found.
 
-    ``placed``: see ``preflight.Scene``.
+    ``placed``: see ``preflight.Scene``. ``patience``: seconds after which a move lets others have their turn, 0 for
+    none; what is looked at before it begins takes as long as it takes.
     """
 
     surroundings: Surroundings
@@ -54,6 +59,7 @@ class Estate:
     may_go_on: Callable[[], bool]
     progress: Callable[[MoveProgress], None]
     placed: bool = False
+    patience: int = 0
 
     def ecosystem(self, name: str) -> Ecosystem | None:
         """By its name."""
@@ -62,9 +68,14 @@ class Estate:
     def tools(self, ecosystem: Ecosystem, prospect: Prospect | None = None) -> Tools:
         """For a mover."""
         expected = (prospect.files, prospect.contents) if prospect else (0, 0)
+        until = time.monotonic() + self.patience if self.patience else float("inf")
+
+        def may_go_on() -> bool:
+            return time.monotonic() < until and self.may_go_on()
+
         return Tools(
             self.surroundings, ecosystem, self.contexts[ecosystem.name], self.records,
-            Switch(self.surroundings, ecosystem, self.ask), self.may_go_on, self.progress, expected,
+            Switch(self.surroundings, ecosystem, self.ask), may_go_on, self.progress, expected,
         )  # fmt: skip
 
 
@@ -75,22 +86,22 @@ def seen(surroundings: Surroundings, records: Records, now: Instant) -> tuple[Re
 
 def _seen(surroundings: Surroundings, each: Relocation, *, later: bool) -> RelocationSeen:
     presence = places.presence(surroundings.files, each)
-    waits = later or (presence is Presence.MISSING and _needs_the_disk(each))
+    waits = later or (presence is Presence.MISSING and _needs_the_disk(each, surroundings.files.mounts()))
     full = presence is Presence.FULL and each.phase is Phase.SETTLED
     return RelocationSeen(
         each.id, each.ecosystem, surroundings.owner.name, each.old, each.new, each.method, each.phase,
-        each.heading, presence, each.begun, each.why or (_FULL if full else ""), waits=waits,
+        each.heading, presence, each.begun, each.why or (DISK_FULL if full else ""), waits=waits,
     )  # fmt: skip
 
 
-def _needs_the_disk(each: Relocation) -> bool:
+def _needs_the_disk(each: Relocation, mounts: Collection[str]) -> bool:
     """Whether nothing can be done about a move while its disk is away."""
     if durable.is_folder(each.new + SET_ASIDE):
         return False
     if each.phase is Phase.REMOVING:
         return each.heading is Heading.BACK and each.verified
     if each.phase is Phase.CANCELLING:
-        return not durable.is_folder(os.path.dirname(each.new))
+        return each.mount not in mounts
     return each.phase is Phase.COPYING and each.heading is Heading.OUT and each.returns
 
 
@@ -152,7 +163,7 @@ def _relocate(estate: Estate, order: MoveOrder) -> Moved:
         id=uuid.uuid4().hex, ecosystem=ecosystem.name, old=cache.path, new=found.place.path, method=order.method,
         phase=Phase.COPYING, heading=Heading.OUT, granularity=found.granularity,
         begun=estate.contexts[ecosystem.name].now, policy=order.policy, keep=order.keep,
-        shared_group=order.shared_group,
+        shared_group=order.shared_group, mount=found.place.mount.mount,
     )  # fmt: skip
     estate.records.save(record)
     mover = Mover(record, estate.tools(ecosystem, found.prospect))
@@ -188,11 +199,19 @@ def _again(estate: Estate, ecosystem: Ecosystem, order: MoveOrder, record: Reloc
         return _nothing(
             order, f"{record.old} {state} to {record.new}: take that back first with `cachewarden restore`"
         )
-    if order.errand is Errand.CHECK or record.phase is Phase.SETTLED:
-        state = "it is there already" if record.phase is Phase.SETTLED else "the move is under way, and goes on"
-        return Moved(record.old, record.new, record.phase, state)
-    if order.by_policy and record.not_before > estate.contexts[ecosystem.name].now:
-        return _nothing(order, f"it failed lately ({record.why}) and is tried again later", busy=True)
+    here = places.presence(estate.surroundings.files, record)
+    gone = here is Presence.MISSING and record.mount not in estate.surroundings.files.mounts()
+    unfit = gone or here not in (Presence.HERE, Presence.MISSING)
+    if here is not Presence.HERE and (record.phase is Phase.AWAY or (order.by_policy and unfit)):
+        words = f"the disk of {record.new} is {_WORDS[here]}: {record.ecosystem} uses {record.old}"
+        return replace(_nothing(order, words), phase=record.phase)
+    if order.by_policy:
+        # What is open is settled before any policy has its turn: nothing more can be done about it in this cycle.
+        return _nothing(order, f"it is being moved ({record.phase.value}: {record.why or 'under way'})", busy=True)
+    if record.phase is Phase.SETTLED:
+        return Moved(record.old, record.new, record.phase, "it is there already")
+    if order.errand is Errand.CHECK:
+        return Moved(record.old, record.new, record.phase, "the move is under way, and goes on")
     return _attend(estate, ecosystem, record)
 
 
@@ -217,7 +236,7 @@ def _restore(estate: Estate, order: MoveOrder) -> Moved:
 
 def _bring_back(estate: Estate, ecosystem: Ecosystem, record: Relocation, order: MoveOrder) -> Moved:
     here = places.presence(estate.surroundings.files, record) not in (Presence.MISSING, Presence.FAILING)
-    if record.heading is Heading.OUT and record.phase is Phase.COPYING and not record.returns:
+    if record.heading is Heading.OUT and record.phase in (Phase.COPYING, Phase.SWITCHING) and not record.returns:
         record = replace(record, phase=Phase.CANCELLING, leave_data=order.leave_data, why="taken back")
     elif record.phase is Phase.CANCELLING or record.heading is Heading.BACK:
         record = replace(record, leave_data=record.leave_data or order.leave_data)
@@ -284,12 +303,16 @@ def _attend(estate: Estate, ecosystem: Ecosystem, record: Relocation) -> Moved:
     found = places.presence(estate.surroundings.files, record)
     tools = estate.tools(ecosystem)
     if record.phase is Phase.SETTLED:
-        if found is Presence.FULL and record.why != _FULL:
+        if found is Presence.FULL and record.why != DISK_FULL:
             # Policies may purge it first: the next look decides.
-            estate.records.save(replace(record, why=_FULL))
+            estate.records.save(replace(record, why=DISK_FULL))
             return Moved(record.old, record.new, record.phase, "")
-        if found is not Presence.HERE:
-            record = replace(record, phase=Phase.LEAVING, why=f"its disk is {found.value}")
+        if found is Presence.HERE:
+            record = replace(record, why="")  # it was full for a while
+            estate.records.save(record)
+        else:
+            # Nothing of this move is set aside any more: what has that name is not to become the cache.
+            record = replace(record, phase=Phase.LEAVING, clearing=True, why=f"its disk is {_WORDS[found]}")
     elif record.phase is Phase.AWAY and found is Presence.HERE:
         if not tools.switch.uses(record.old) and record.method is Method.CONFIG:
             estate.records.save(replace(record, phase=Phase.OVER))
@@ -301,7 +324,12 @@ def _attend(estate: Estate, ecosystem: Ecosystem, record: Relocation) -> Moved:
     if record.phase in RESTING:
         return Moved(record.old, record.new, record.phase, "")
     estate.records.save(record)
-    return _go(estate, Mover(record, tools))
+    moved = _go(estate, Mover(record, tools))
+    if moved.phase is Phase.SETTLED and record.go_back and not moved.error:
+        # It was on its way back when its disk went away.
+        settled = next((each for each in estate.records.all() if each.id == record.id), record)
+        return _bring_back(estate, ecosystem, settled, MoveOrder(Errand.RESTORE, record.ecosystem))
+    return moved
 
 
 def _go(estate: Estate, mover: Mover) -> Moved:

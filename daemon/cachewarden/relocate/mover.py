@@ -5,6 +5,7 @@ back from its disk, and only then named; what was there is set aside by one rena
 """
 
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -137,8 +138,11 @@ class Mover:
         except StoppedError:
             self.save(replace(self.record, verified=self._verified, why="it was stopped"))
             raise
+        # Whatever is waited for now: all that is there was read back.
+        record = replace(self.record, verified=True)
+        self.save(record)
         self._wait_for_tools(record)
-        return replace(record, phase=Phase.SWITCHING, verified=True, why="", tries=0)
+        return replace(record, phase=Phase.SWITCHING, why="", tries=0)
 
     def _copy_passes(self, record: Relocation) -> None:
         """The first brings everything, the others what changed while that took."""
@@ -187,8 +191,8 @@ class Mover:
 
     def _make_target(self, record: Relocation, seen: Presence) -> None:
         """The folder with its marker, on the disk that was judged fit; never on a bare mount point."""
-        if seen is Presence.HERE:
-            return
+        if seen in _WHOLE:
+            return  # a full one says so itself when more does not fit
         if seen is not Presence.MISSING:
             raise WaitError(f"the disk of {record.new} is {seen.value}")
         if record.returns:
@@ -196,6 +200,8 @@ class Mover:
         place = places.judge(self._tools.surroundings, record.new, _above(self._files.stat, record.old), ())
         if isinstance(place, str):
             raise WaitError(place)
+        if record.mount and place.mount.mount != record.mount:
+            raise WaitError(f"{record.mount}, the disk that was meant, is not mounted")
         if place.exists == record.new:
             durable.sweep(record.new, MARKER)
         if place.exists == record.new and set(self._files.listing(record.new)) - OWN_NAMES:
@@ -203,7 +209,7 @@ class Mover:
                 raise WaitError(f"{record.new} is no longer empty")
             record = replace(record, adopts=True)
             self.save(record)
-        durable.make_folders(record.new)
+        durable.make_folders(record.new, 0o755 if record.shared_group else 0o700)
         places.write_marker(record.new, record)
 
     def _wait_for_tools(self, record: Relocation) -> None:
@@ -219,21 +225,23 @@ class Mover:
         if self.presence() not in _WHOLE:
             self._untell(record)
             return replace(record, phase=Phase.COPYING, verified=False, why="its disk went away before the switch")
-        if record.method is Method.CONFIG:
-            record = self._prepared(record)
         try:
-            tell(self._tools.switch, record)
+            self._tell(record)
         except RefusedError as error:
-            self.save(replace(record, phase=Phase.AWAY if record.returns else Phase.CANCELLING, why=str(error)))
+            self._untell(self.record)
+            self.save(replace(self.record, phase=Phase.AWAY if record.returns else Phase.CANCELLING, why=str(error)))
             raise
-        return replace(record, phase=Phase.REMOVING)
+        return replace(self.record, phase=Phase.REMOVING)
 
-    def _prepared(self, record: Relocation) -> Relocation:
-        """The edit, in the journal with the original before it is made. One that was made already is known."""
-        if not self._tools.switch.is_written(record):
-            record = self._tools.switch.prepare(record)
+    def _tell(self, record: Relocation) -> None:
+        """The edit is in the journal, with the original, before it is made. One that was made already is known."""
+        switch = self._tools.switch
+        if record.method is Method.CONFIG and not switch.is_written(record):
+            if record.written and switch.uses(record.new):
+                return  # it was written, and somebody has edited something else in that file since
+            record = switch.prepare(record)
             self.save(record)
-        return record
+        tell(switch, record)
 
     def _untell(self, record: Relocation) -> None:
         if record.method is Method.SYMLINK:
@@ -273,21 +281,26 @@ class Mover:
         if (seen := self.presence()) not in _WHOLE:
             return replace(record, phase=Phase.LEAVING, why=f"its disk is {seen.value}")
         if not record.keep:
+            self._wait_for_tools(record)  # one that began before the switch still stores at the old place
             self._set_aside(record)
-        return replace(record, phase=Phase.SETTLED, why="", returns=False, adopts=False, tries=0)
+        return replace(self.record, phase=Phase.SETTLED, why="", returns=False, adopts=False, clearing=False, tries=0)
 
     def _set_aside(self, record: Relocation) -> None:
         """What is at the old place: late writes of it are kept, then it goes."""
         aside = self._aside(record)
+        rests = (aside, aside + "2")
+        in_place = False
         if record.method is Method.CONFIG and durable.is_folder(record.old):
             if not durable.is_folder(aside):
                 self._try_rename(record.old, aside)
-            if durable.is_folder(record.old):
-                self._keep_late(record, record.old)
-                self._broom.in_place(record.old)
-        for rest in (aside, aside + "2"):
+            in_place = durable.is_folder(record.old)
+        for rest in (*rests, *([record.old] if in_place else [])):
             if durable.is_folder(rest):
                 self._keep_late(record, rest)
+        self.save(replace(record, clearing=True))
+        if in_place:
+            self._broom.in_place(record.old)
+        for rest in rests:
             self._broom.clear(rest)
 
     def _try_rename(self, old: str, new: str) -> None:
@@ -325,23 +338,29 @@ class Mover:
     # -- disks that come and go -----------------------------------------------------------------------------------
 
     def _leave(self, record: Relocation) -> Relocation:
-        """The tool uses the old place again; what was under way there is cleared away first."""
-        for rest in (record.old + SET_ASIDE, record.old + INCOMING):
-            self._broom.clear(rest)
+        """The tool uses the old place again. What was set aside there and is whole comes back, the rest goes."""
+        aside = record.old + SET_ASIDE
         if record.heading is Heading.BACK and self._landing(record) == record.old and durable.is_folder(record.old):
             self._broom.in_place(record.old)
+        if record.method is Method.SYMLINK and durable.is_folder(aside) and not record.clearing:
+            link_undone(record)
         if record.method is Method.SYMLINK or record.config:
             tell(self._tools.switch, replace(record, heading=Heading.BACK))
-        return replace(record, phase=Phase.AWAY, heading=Heading.OUT, verified=False)
+        if durable.is_folder(aside) and not record.clearing and not durable.is_there(record.old):
+            durable.rename(aside, record.old)
+        for rest in (aside, record.old + INCOMING):
+            self._broom.clear(rest)
+        return replace(record, phase=Phase.AWAY, heading=Heading.OUT, verified=False, clearing=False)
 
     def _cancel(self, record: Relocation) -> Relocation:
         """A copy that was not switched to goes; what was there before it stays."""
         over, aside = replace(record, phase=Phase.OVER), record.new + SET_ASIDE
+        self._untell(record)
         if record.leave_data:
             return over
         seen = self.presence()
         if seen is Presence.MISSING and not durable.is_folder(aside):
-            if durable.is_folder(os.path.dirname(record.new)):
+            if record.mount in self._files.mounts():
                 return over
             raise WaitError(
                 f"the disk of {record.new} is not here: what was copied goes when it is, or give it up with"
@@ -351,10 +370,11 @@ class Mover:
             return over
         if not durable.is_folder(aside):
             self._try_rename(record.new, aside)
+        own = Broom(self._tools.may_go_on, Sums())  # what it wrote itself is nothing that was freed
         if durable.is_folder(aside):
-            self._broom.folder(aside)
+            own.folder(aside)
         else:
-            self._broom.in_place(record.new)
+            own.in_place(record.new)
         return over
 
 
@@ -368,6 +388,7 @@ def put_off(record: Relocation, error: OSError | RefusedError, now: Instant) -> 
     """After a failure: the next try by itself comes later each time; in the end the copy is cleared away."""
     why = reason(error) if isinstance(error, OSError) else str(error)
     tries = record.tries + 1
+    now = max(now, Instant(time.time_ns()))  # the worker may have begun hours ago
     pause = min(_FIRST_PAUSE * 2**tries, _LONGEST_PAUSE)
     gives_up = tries >= _GIVE_UP and record.phase is Phase.COPYING and record.heading is Heading.OUT
     phase = Phase.CANCELLING if gives_up and not record.returns else record.phase

@@ -17,7 +17,7 @@ from cachewarden.system.ports import Files, Mount
 from cachewarden.system.trust import may_hang
 
 _REMOVABLE = ("/media", "/mnt", "/run/media")
-_PASSING = ("/dev/shm", "/proc", "/run", "/sys", "/tmp", "/var/run", "/var/tmp")  # noqa: S108 - refused
+_PASSING = ("/run", "/tmp", "/var/run", "/var/tmp")  # noqa: S108 - refused
 IN_MEMORY = ("tmpfs", "ramfs", "devtmpfs")
 _REPOSITORIES = {
     ".git": "a git repository", ".hg": "a Mercurial repository", ".svn": "a Subversion checkout",

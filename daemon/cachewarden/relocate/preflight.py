@@ -65,13 +65,13 @@ def check(scene: Scene, order: MoveOrder, *, trying: bool) -> Cleared | Prospect
 
     A prospect with ``refusal`` says all that is known of a move that may not.
     """
-    prospect = Prospect(order.ecosystem, scene.cache.path, order.to, order.method)
+    known = [Prospect(order.ecosystem, scene.cache.path, order.to, order.method)]
     try:
-        return _check(scene, order, prospect, trying=trying)
+        return _check(scene, order, known, trying=trying)
     except _No as no:
-        return _with(prospect, refusal=str(no), busy=no.busy, unfit=no.unfit, rooted=no.rooted)
+        return _with(known[-1], refusal=str(no), busy=no.busy, unfit=no.unfit, rooted=no.rooted)
     except (OSError, RefusedError) as error:
-        return _with(prospect, refusal=reason(error) if isinstance(error, OSError) else str(error))
+        return _with(known[-1], refusal=reason(error) if isinstance(error, OSError) else str(error))
 
 
 def _with(prospect: Prospect, **changes: object) -> Prospect:
@@ -80,7 +80,8 @@ def _with(prospect: Prospect, **changes: object) -> Prospect:
     return dataclasses.replace(prospect, **changes)  # type: ignore[arg-type]  # fields of the class by name
 
 
-def _check(scene: Scene, order: MoveOrder, prospect: Prospect, *, trying: bool) -> Cleared:
+def _check(scene: Scene, order: MoveOrder, known: list[Prospect], *, trying: bool) -> Cleared:
+    """``known`` grows by what is known: a refusal comes with it."""
     place = judge(scene.surroundings, order.to, _nearest_folder(scene), scene.others)
     if isinstance(place, str):
         raise _No(place, unfit=True)
@@ -96,9 +97,10 @@ def _check(scene: Scene, order: MoveOrder, prospect: Prospect, *, trying: bool) 
         warnings += more
     space = scene.surroundings.files.space(place.exists)
     prospect = _with(
-        prospect, destination=place.path, contents=Bytes(counted.contents), files=counted.files,
+        known[0], destination=place.path, contents=Bytes(counted.contents), files=counted.files,
         frees=Bytes(counted.frees), room=space.free, rooted=by_root,
     )  # fmt: skip
+    known.append(prospect)
     _check_room(scene, place, counted, space.free, space.inodes_free if space.inodes_total else None)
     edit = _check_switch(scene, order, place)
     if busy := scene.ecosystem.busy(scene.cache, scene.context):
@@ -107,7 +109,7 @@ def _check(scene: Scene, order: MoveOrder, prospect: Prospect, *, trying: bool) 
         raise _No("it would free nothing: all of it is linked from elsewhere")
     if by_root and trying:  # only now: nothing is made for a move that would be refused anyway
         raise _No(_not_there(scene, place), unfit=True, rooted=True)
-    warnings += _worth(scene, place, counted)
+    warnings += _worth(scene, place, counted, trying=trying)
     config = edit.path if edit else ""
     return Cleared(_with(prospect, config=config, warnings=tuple(warnings)), place, edit, granularity)
 
@@ -256,14 +258,14 @@ def _check_switch(scene: Scene, order: MoveOrder, place: Place) -> Edit | None:
     return None
 
 
-def _worth(scene: Scene, place: Place, counted: Census) -> Iterator[str]:
+def _worth(scene: Scene, place: Place, counted: Census, *, trying: bool) -> Iterator[str]:
     """What it costs later, by trying to link from the environments to the new disk."""
     if counted.files and not counted.frees:
         yield "moving it frees nothing: all of it is linked from elsewhere"
     if scene.ecosystem.name != "conda":
         return
     shared = counted.contents - counted.frees
-    apart = [prefix for prefix in _environments(scene) if not _can_be_linked(scene, prefix, place)]
+    apart = [prefix for prefix in _environments(scene) if not _can_be_linked(scene, prefix, place, trying=trying)]
     if apart:
         number = f"{len(apart)} environments" if len(apart) > 1 else f"the environment {apart[0]}"
         size = f"; {human_bytes(shared)} of this cache are linked into them now and stay there" if shared > 0 else ""
@@ -277,11 +279,14 @@ def _environments(scene: Scene) -> Iterable[str]:
     return scene.context.located.environments[:_MOST_ENVIRONMENTS]
 
 
-def _can_be_linked(scene: Scene, prefix: str, place: Place) -> bool:
+def _can_be_linked(scene: Scene, prefix: str, place: Place, *, trying: bool) -> bool:
     """By a real link(2) of the environment's own history; where that does not tell, by the disks."""
     status = scene.surroundings.files.stat(f"{prefix}/conda-meta/history")
     if status is not None and stat.S_ISREG(status.st_mode):
-        found = places.can_link(f"{prefix}/conda-meta/history", place.exists)
+        disk = scene.surroundings.files.stat(place.exists)
+        apart = disk is not None and disk.st_dev != status.st_dev
+        # On one disk it could succeed, and a dry run is to make nothing.
+        found = places.can_link(f"{prefix}/conda-meta/history", place.exists) if apart or trying else None
         if found is not None:
             return found
     there, here = scene.surroundings.files.stat(place.exists), scene.surroundings.files.stat(prefix)

@@ -82,7 +82,8 @@ class Switch:
             said = self.ask(question.argv)
             told = None if said is None else asking.answer(question, said)
             # Another folder than both may be the word of a section or an installation that is not meant.
-            if told is not None and real(told) == real(record.old) and not record.keep:
+            expected = asking.expected(record.ecosystem, self.surroundings)
+            if told is not None and real(told) == real(record.old) and told != expected and not record.keep:
                 return f"{question.tool} says that it still uses {told}"
         return None
 

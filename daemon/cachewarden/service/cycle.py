@@ -149,7 +149,7 @@ class Cycle:
         known = self.look(settings) if moved.copied or not moved.error else snapshot
         known = replace(known, due=snapshot.due, engaged=snapshot.engaged)
         known = replace(known, unmovable=snapshot.unmovable, waiting=snapshot.waiting)
-        return self._moves.after(known, move, moved, settings) if moved.error or moved.stopped else known
+        return self._moves.after(known, move, moved, settings)
 
     def _act(self, purges: list[Purge], done: _Done) -> list[Outcome]:
         outcomes: list[Outcome] = []

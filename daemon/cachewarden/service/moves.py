@@ -1,5 +1,6 @@
 """The part of a cycle that is about moves: what is open is settled, then what policies want is looked at closely."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,8 @@ PATIENCE = 120
 """Seconds after which a move that a policy wants lets the next cycle come; it goes on there."""
 _GOES_ON = "it is being moved, and goes on in the next cycle"
 _MOST_CHECKS = 50
+_NOT_AGAIN = 86_400.0
+"""Seconds: what was refused at the very end, when all was copied, is not tried again on the same day."""
 
 
 def wants_attention(each: RelocationSeen) -> bool:
@@ -44,6 +47,7 @@ class Moves:
         self._hooks = hooks
         self.owners: dict[str, Owner] = {}
         self._checked = Checked({}, [])
+        self._refusals: dict[str, tuple[float, str]] = {}
 
     def begin(self) -> None:
         """A new cycle."""
@@ -74,7 +78,10 @@ class Moves:
         return snapshot, replace(plan, actions=tuple(each for each in plan.actions if not isinstance(each, Relocate)))
 
     def _check(self, snapshot: Snapshot, move: Relocate, settings: Settings) -> Snapshot:
-        (moved,) = self._ask(move.cache.owner, replace(_order(move), errand=Errand.CHECK))[:1]
+        if (lately := self._refusals.get(name_of(move.cache))) and time.monotonic() < lately[0]:
+            moved = Moved(move.cache.path, move.to, Phase.OVER, lately[1], error=lately[1])
+        else:
+            (moved,) = self._ask(move.cache.owner, replace(_order(move), errand=Errand.CHECK))[:1]
         self._checked.found[name_of(move.cache)] = moved
         return self.after(snapshot, move, moved, settings) if moved.error else snapshot
 
@@ -83,6 +90,8 @@ class Moves:
         name = name_of(move.cache)
         if moved.busy or moved.stopped:
             return replace(snapshot, waiting={**snapshot.waiting, name: moved.error or _GOES_ON})
+        if not moved.error:
+            return replace(snapshot, waiting={**snapshot.waiting, name: "it was moved in this cycle already"})
         otherwise = next(
             (each.otherwise for each in settings.policies if each.name == move.policy), ActionKind.REPORT
         )
@@ -107,6 +116,10 @@ class Moves:
     def move(self, action: Relocate) -> Moved:
         """Carries one out, or a part of it."""
         (moved,) = self._ask(action.cache.owner, _order(action))[:1]
+        if moved.refused and moved.copied:
+            # All of it was copied in vain: not again and again.
+            again = time.monotonic() + _NOT_AGAIN
+            self._refusals[name_of(action.cache)] = (again, f"{moved.error} (tried lately)")
         return moved
 
     def _ask(self, owner: Owner, order: MoveOrder) -> tuple[Moved, ...]:

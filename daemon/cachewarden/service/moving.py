@@ -1,6 +1,5 @@
 """What a worker does about an owner's moves: tell them, and run errands about them."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -58,8 +57,7 @@ def move(
     if whom.destinations is not None and order.shared_group and order.shared_group not in whom.groups:
         why = f"no command names {order.shared_group} as a group to share with"
         return (Moved(order.cache, order.to, Phase.OVER, why, error=why, refused=True),)
-    until = time.monotonic() + order.patience if order.patience else float("inf")
-    estate = _estate(whom, lambda: may_go_on() and time.monotonic() < until, progress, processes or RealProcesses())
+    estate = replace(_estate(whom, may_go_on, progress, processes or RealProcesses()), patience=order.patience)
     return errands.run(replace(estate, records=records) if records else estate, order)
 
 

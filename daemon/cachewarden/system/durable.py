@@ -162,9 +162,11 @@ def make_folders(path: str, mode: int = 0o700) -> list[str]:
         current = os.path.dirname(current)
     for each in reversed(missing):
         try:
-            os.mkdir(each, mode)
+            os.mkdir(each, 0o700)
         except FileExistsError:
             continue
+        if mode != 0o700:
+            os.chmod(each, mode)  # whatever the umask is
         made.append(each)
         sync_folder(os.path.dirname(each))
     if not os.path.isdir(path):

@@ -103,8 +103,12 @@ def _row(each: RelocationSeen, view: View) -> tuple[Cell | str, ...]:
 def unfinished(past: Iterable[PastMove]) -> list[PastMove]:
     """Of the latest word on each move those that say it is not at its end; ``past`` the latest first."""
     latest: dict[tuple[str, str, str], PastMove] = {}
+    later: set[tuple[str, str]] = set()
     for each in past:
-        latest.setdefault((each.owner, each.ecosystem, each.source), each)
+        # A command that was killed before it had found the cache names none: any later word counts for it.
+        if each.source or (each.owner, each.ecosystem) not in later:
+            latest.setdefault((each.owner, each.ecosystem, each.source), each)
+        later.add((each.owner, each.ecosystem))
     return [each for each in latest.values() if each.phase not in _FINISHED]
 
 

@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 
 from cachewarden.system.copies.places import Place
 
@@ -113,13 +114,19 @@ def _set_group(target: int, gid: int) -> None:
 
 
 def set_mode(target: int, has: int, wanted: int, place: Place, file: str, losses: Losses) -> None:
-    """Sets all twelve bits; the kernel drops setgid in silence for a group that is not the process's."""
+    """Sets all twelve bits; the kernel drops setgid in silence for a group that is not the process's.
+
+    Where a sandbox refuses the setid bits, the other nine are set all the same.
+    """
     if has == wanted and not wanted & stat.S_ISGID:
         return
     try:
         os.fchmod(target, wanted)
     except OSError as error:
         losses.refused(error, place.below(file), f"mode {wanted:04o}")
+        if wanted & (stat.S_ISUID | stat.S_ISGID):
+            with suppress(OSError):  # that the mode is not kept was told
+                os.fchmod(target, wanted & ~(stat.S_ISUID | stat.S_ISGID))
         return
     if wanted & stat.S_ISGID and not os.fstat(target).st_mode & stat.S_ISGID:
         losses.tell(place.below(file), f"mode {wanted:04o}", os.strerror(errno.EPERM))
