@@ -4,7 +4,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ _LONGEST = 250
 _TMPFILES = ("/usr/lib/tmpfiles.d", "/run/tmpfiles.d", "/etc/tmpfiles.d")
 _FSTAB = "/etc/fstab"
 _MOST_TEXT = 1 << 20
-_PURGING = re.compile(r"[dDevqQCxX]")
+_PURGING = re.compile(r"[dDevqQC]")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _STAMP = 1_600_000_000_123_456_789
 
@@ -125,24 +125,27 @@ def can_link(file: str, folder: str) -> bool | None:
     return True
 
 
-def purged_by_age(path: str) -> tuple[str, str] | None:
-    """The folder in which systemd-tmpfiles removes what is old, and the file that says so (tmpfiles.d(5))."""
-    for place, age, where in _tmpfiles():
-        if age not in {"", "-"} and (path == place or path.startswith(place.rstrip("/") + "/")):
+def purged_by_age(path: str, rules: Sequence[str] = _TMPFILES) -> tuple[str, str] | None:
+    """The folder in which systemd-tmpfiles removes what is old, or all at a start, and the file that says so.
+
+    ``rules`` are the folders with such files, the strongest last (tmpfiles.d(5)).
+    """
+    for kind, place, age, where in _tmpfiles(rules):
+        if (kind == "D" or age not in {"", "-"}) and (path == place or path.startswith(place.rstrip("/") + "/")):
             return place, where
     return None
 
 
-def _tmpfiles() -> Iterator[tuple[str, str, str]]:
+def _tmpfiles(rules: Sequence[str]) -> Iterator[tuple[str, str, str, str]]:
     chosen: dict[str, str] = {}
-    for folder in _TMPFILES:
+    for folder in rules:
         with suppress(OSError):
             chosen |= {name: f"{folder}/{name}" for name in os.listdir(folder) if name.endswith(".conf")}
     for where in chosen.values():
         for line in _lines(where):
             fields = line.split()
             if len(fields) >= 6 and _PURGING.match(fields[0]) and fields[1].startswith("/") and "*" not in fields[1]:
-                yield fields[1], fields[5], where
+                yield fields[0][0], fields[1], fields[5], where
 
 
 def planned_mounts() -> list[str]:
