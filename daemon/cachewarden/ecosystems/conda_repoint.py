@@ -20,29 +20,49 @@ _LIMIT = 256 * 1024
 
 def in_force(surroundings: Surroundings) -> tuple[InForce, ...]:
     """Of every installation, and of conda without one where its own folder is there; never raises."""
+    return _answers(surroundings, None)
+
+
+def _answers(surroundings: Surroundings, to_be_made: str | None) -> tuple[InForce, ...]:
+    """``to_be_made`` counts as writable: a destination may be one that only root can make for the owner."""
     search, bases, variables = search_of(surroundings)
-    found = [each for base in bases for each in _of_base(search, base, variables)]
-    if not bases:
-        found.extend(_of_base(search, None, variables))
-    return tuple(found)
+    return tuple(each for base in _or_none(bases) for each in _of_base(search, base, variables, to_be_made))
 
 
-def _of_base(search: Search, base: Base | None, variables: Condarc) -> Iterator[InForce]:
+def _or_none(bases: Sequence[Base]) -> Sequence[Base | None]:
+    """conda without a known installation counts where there is none that is known."""
+    return bases or (None,)
+
+
+def _of_base(search: Search, base: Base | None, variables: Condarc, to_be_made: str | None) -> Iterator[InForce]:
     conda, mamba = search.sources(base, variables)
     items = merged(conda)
     name = f" of {base.path}" if base else ""
     defaults = [*([f"{base.path}/pkgs"] if base else []), f"{search.home}/.conda/pkgs"]
     if items or base or search.is_folder(defaults[-1]):
-        yield _first(search, f"conda{name}", items, defaults)
-    if own := merged(mamba):
-        yield _first(search, f"mamba{name}", (*items, *own), defaults)
+        yield _first(search, f"conda{name}", items, defaults, to_be_made)
+    if any("pkgs_dirs" in source.lists for source in mamba):
+        yield _first(search, f"mamba{name}", _of_mamba(base, conda, mamba, variables), defaults, to_be_made)
 
 
-def _first(search: Search, tool: str, items: Sequence[Item], defaults: Sequence[str]) -> InForce:
-    """The first folder that can be written gets the downloads (``core/package_cache_data.py:writable_caches``)."""
+def _of_mamba(
+    base: Base | None, conda: Sequence[Condarc], mamba: Sequence[Condarc], variables: Condarc
+) -> tuple[Item, ...]:
+    """A user's mambarc comes before all condarcs, a system-wide one behind (``compute_default_rc_sources``)."""
+    system = {"/etc/conda/.mambarc", "/var/lib/conda/.mambarc", *([f"{base.path}/.mambarc"] if base else [])}
+    weak = [source for source in mamba if source.path in system]
+    strong = [source for source in mamba if source.path not in system]
+    return (*merged([variables]), *merged(strong), *merged(conda), *merged(weak))
+
+
+def _first(
+    search: Search, tool: str, items: Sequence[Item], defaults: Sequence[str], to_be_made: str | None
+) -> InForce:
+    """The first folder that can be written gets the downloads (``core/package_cache_data.py:first_writable``)."""
     named = [(path, item) for item in items if (path := search.named(item))]
     if named:
-        path, item = next((each for each in named if _writable(search, each[0])), named[0])
+        writable = (each for each in named if each[0] == to_be_made or _writable(search, each[0]))
+        path, item = next(writable, named[0])
         return InForce(tool, path, item.place, item.source)
     if items:
         return InForce(tool, None, items[0].place, f"{items[0].source}, which cannot be followed")
@@ -70,13 +90,14 @@ def point(surroundings: Surroundings, old: str, new: str, *, keep: bool) -> Edit
             "; ".join(f"{each.tool}: {each.path or 'none'} by {each.where}" for each in before) or "no conda is here"
         )
         raise RefusedError(f"no conda of {surroundings.owner.name} fills {old} now ({told}); name the one in use")
-    path = surroundings.files.real_path(_file_to_edit(search, bases, old))
+    path = surroundings.files.real_path(_file_to_edit(search, bases, users, old))
     data = read_whole(surroundings.files, path, _LIMIT)
     text = as_text(data or b"", path)
     try:
         own = condarc_edit.items_of(text)
         olds = [each for each in own if _means(search, each, old)]
-        first = [new, *([olds[0] if olds else old] if keep else []), *_would_be_lost(search, bases, variables, old)]
+        lost = _would_be_lost(search, bases, variables, path, old)
+        first = [new, *([olds[0] if olds else old] if keep else []), *lost]
         edited = condarc_edit.with_items(text, first, [] if keep else olds)
     except ValueError as error:
         raise RefusedError(f"{path} {error}; {OTHERWISE}") from None
@@ -90,39 +111,48 @@ def _means(search: Search, text: str, path: str) -> bool:
     return named is not None and is_same(search.surroundings.files, named, path)
 
 
-def _file_to_edit(search: Search, bases: Sequence[Base], old: str) -> str:
-    """The user's file that lists the old folder, else the one that ``conda config`` edits.
+def _file_to_edit(search: Search, bases: Sequence[Base], users: Sequence[InForce], old: str) -> str:
+    """The file that decides now, where it is the user's or an installation's; else what ``conda config`` edits.
 
     A default of an installation outside of the home is everybody's: there ``conda config --system`` is meant.
     """
-    home = search.home + "/"
-    listing = [
-        source.path
-        for source in search.reader.known.values()
-        if "pkgs_dirs" in source.lists
-        and source.path.startswith(home)
-        and any(_means(search, item.text, old) for item in source.lists["pkgs_dirs"].items)
-    ]
-    if listing:
-        return listing[-1]
+    place = users[0].place
+    if place.startswith((f"{search.home}/", *(f"{base.path}/" for base in bases))):
+        return place
+    if place.startswith("/") and search.surroundings.owner.uid == 0 and not f"{old}/".startswith(f"{search.home}/"):
+        raise RefusedError(f"{users[0].where} names {old} for everybody: change it there, {OTHERWISE}")
     for base in bases:
-        if is_same(search.surroundings.files, f"{base.path}/pkgs", old) and not f"{base.path}/".startswith(home):
+        if is_same(search.surroundings.files, f"{base.path}/pkgs", old) and _is_everybodys(search, base):
             return f"{base.path}/.condarc"
     return f"{search.home}/.condarc"
 
 
-def _would_be_lost(search: Search, bases: Sequence[Base], variables: Condarc, old: str) -> Iterator[str]:
-    """The first ``pkgs_dirs`` of all makes conda forget its defaults: those that are there stay listed."""
-    if any(merged(search.sources(base, variables)[0]) for base in (*bases, None)):
-        return
-    for path in dict.fromkeys([*(f"{base.path}/pkgs" for base in bases), f"{search.home}/.conda/pkgs"]):
-        if search.is_folder(path) and not is_same(search.surroundings.files, path, old):
-            yield path
+def _is_everybodys(search: Search, base: Base) -> bool:
+    return not f"{base.path}/".startswith(f"{search.home}/")
+
+
+def _would_be_lost(search: Search, bases: Sequence[Base], variables: Condarc, path: str, old: str) -> dict[str, None]:
+    """The first ``pkgs_dirs`` that an installation reads makes it forget its defaults: those stay listed.
+
+    In a file of everybody's that is ``~/.conda/pkgs``, there or not: users who cannot write to the new folder would
+    have none left that they can (NoWritablePkgsDirError).
+    """
+    shared = [base for base in bases if _is_everybodys(search, base) and path.startswith(f"{base.path}/")]
+    found: dict[str, None] = {}
+    for base in _or_none(shared or bases):
+        if merged(search.sources(base, variables)[0]):
+            continue
+        for each in [*([f"{base.path}/pkgs"] if base else []), f"{search.home}/.conda/pkgs"]:
+            if not shared and search.is_folder(each) and not is_same(search.surroundings.files, each, old):
+                found[each] = None
+        if shared:
+            found["~/.conda/pkgs"] = None
+    return found
 
 
 def _refuse_what_overrides(after: Surroundings, users: Sequence[InForce], edit: Edit, new: str) -> None:
     tools = {each.tool for each in users}
-    wrong = [each for each in in_force(after) if each.tool in tools and each.path != new]
+    wrong = [each for each in _answers(after, new) if each.tool in tools and each.path != new]
     if wrong:
         told = "; ".join(f"{each.tool}: {each.path or 'none'} by {each.where}" for each in wrong)
         places = " and ".join(dict.fromkeys(each.where for each in wrong))

@@ -83,7 +83,12 @@ def with_region(text: str, lines: str) -> str:
     if document.key is None or document.value is None:
         return text
     start, end = _lines_of(document)
-    return text[:start] + lines + text[end:]
+    if end < len(text) and not lines.endswith(("\n", "\r")):  # it was the last line; others follow by now
+        lines += document.newline
+    result = text[:start] + lines + text[end:]
+    if items_of(result) != items_of(lines):
+        raise ValueError("cannot be edited without changing what it says: name the folder there by hand")
+    return result
 
 
 def _read(text: str) -> _Document:
