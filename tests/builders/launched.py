@@ -33,8 +33,8 @@ from cachewarden.system.runas import Limits
 from cachewarden.system.store import SqliteStore
 
 SERVICE = Owner(61_004, 61_004, "cw-service", "/")
-LIMITS = {"look": Limits(2.0), "purge": Limits(2.0), "watch": Limits(None, threads=True)}
-"""Short ones: what hangs is to cost a test little."""
+LIMITS = {"look": Limits(20.0), "purge": Limits(20.0), "watch": Limits(None, threads=True)}
+"""Long enough for an honest worker on a busy machine; a test of what hangs takes a shorter one."""
 ENTRY = Entry(
     path="http-v2/a",
     kind=Kind.DOWNLOAD,

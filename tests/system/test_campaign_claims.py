@@ -221,12 +221,13 @@ def test_what_is_no_purge_costs_its_owner_only(homes: Homes, tmp_path: Path, kin
         else:
             tell(channel)
 
-    with launched(lying(ann, lie), ann, bob, limits=LIMITS | {"purge": Limits(1.0)}) as workers:
+    with launched(lying(ann, lie), ann, bob, limits=LIMITS | {"purge": Limits(5.0)}) as workers:
         began = time.monotonic()
         record, log, store = run_cycle(workers, PURGE_ALL, tmp_path)
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 15
     (failure,) = next(outcome.failures for outcome in record.outcomes if outcome.cache.owner == ann)
     assert words in failure.error
+    assert not [outcome.failures for outcome in record.outcomes if outcome.cache.owner == bob and outcome.failures]
     assert (left(bob), strange_lines(log), len(store.cycles(9))) == ([], [], 1)
 
 
@@ -292,7 +293,7 @@ def test_a_flood_costs_the_service_neither_its_memory_nor_its_time(homes: Homes,
 
     began = time.monotonic()
     assert in_a_child(look) < 700, "MiB"
-    assert time.monotonic() - began < 40
+    assert time.monotonic() - began < 120
 
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["sleeping", "stopped by its owner"])
@@ -311,12 +312,12 @@ def test_one_whose_workers_hang_in_every_cache_costs_one_time_limit(
         else:
             time.sleep(600)
 
-    with launched(lying(ann, lie), ann, bob, limits=LIMITS | {"purge": Limits(1.0)}) as workers:
+    with launched(lying(ann, lie), ann, bob, limits=LIMITS | {"purge": Limits(5.0)}) as workers:
         began = time.monotonic()
         record, _, _ = run_cycle(workers, PURGE_ALL, tmp_path)
         took = time.monotonic() - began
     assert left(bob) == []
-    assert took < 5
+    assert took < 30, "each of the thirty would cost five seconds"
     assert len([each for each in record.outcomes if each.cache.owner == ann]) == 30
 
 

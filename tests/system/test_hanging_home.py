@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root"),
     pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="the kernel of this machine has no FUSE"),
 ]
-LIMITS = {"look": Limits(2.0)}
+LIMITS = {"look": Limits(5.0)}
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_home_that_hangs_costs_one_time_limit_and_the_others_are_served(ann: O
         began = time.monotonic()
         with pytest.raises(WorkerError, match="the worker of cw-ann failed"):
             workers.look(ann, Hooks())
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 25
         (cache,) = workers.look(bob, Hooks()).caches
         assert len(cache.entries) == 2
 
@@ -74,4 +74,4 @@ def test_the_service_asks_nothing_of_what_may_hang(ann: Owner) -> None:
     assert not RealFiles().is_roots_alone(ann.home)
     assert not RealFiles().is_roots_alone(f"{ann.home}/below")
     assert owners_of([f"{ann.home}/pkgs"]) == []
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4
