@@ -22,7 +22,7 @@ from cachewarden.service import moving, worker
 from cachewarden.system.files import RealFiles
 from cachewarden.system.users import current_owner
 
-_OWN = (".cachewarden-old", ".cachewarden-incoming", ".cachewarden-new", ".cachewarden-probe")
+_OWN = (".cachewarden-old-", ".cachewarden-incoming-", ".cachewarden-new", ".cachewarden-probe")
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ class House:
         found = []
         for top in (self.home, self.disk.path):
             for folder, folders, files in os.walk(top):
-                found += [f"{folder}/{name}" for name in (*folders, *files) if name.endswith(_OWN)]
+                found += [f"{folder}/{name}" for name in (*folders, *files) if any(own in name for own in _OWN)]
         return found
 
 

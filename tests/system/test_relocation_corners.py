@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from functools import partial
@@ -152,9 +153,15 @@ def test_a_disk_that_goes_right_after_the_switch_gives_the_whole_cache_back(plac
 
 
 def test_the_tool_is_told_before_anything_is_cleared_when_a_disk_is_gone(place: House) -> None:
-    place.run(Errand.RELOCATE)
-    aside = place.home / ".cache/pip.cachewarden-old"
-    (aside / "x").mkdir(parents=True)
+    def killed_when_half_is_cleared() -> bool:
+        if any(each.clearing for each in place.records()):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return True
+
+    in_a_child(lambda: place.settle_all(place.order(Errand.RELOCATE, "pip"), may_go_on=killed_when_half_is_cleared))
+    (record,) = place.records()
+    aside = Path(record.aside)
+    (aside / "x").mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "none", str(aside / "x")], check=True)  # cannot be removed
     try:
         unplug(place)

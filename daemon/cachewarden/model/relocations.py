@@ -1,14 +1,15 @@
 """A cache that is moved, or was: how far, from where to where, and what is known before it begins."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cachewarden.model.units import Bytes, Instant
 
-SET_ASIDE = ".cachewarden-old"
-"""What the folder at the old place is called, behind its own name, from the moment its tool uses the other one."""
-INCOMING = ".cachewarden-incoming"
-"""Where a cache that comes back behind a symbolic link is put together."""
+SET_ASIDE = ".cachewarden-old-"
+"""What a folder that is to go is called, behind its own name and before that of the move."""
+INCOMING = ".cachewarden-incoming-"
+"""Where a cache that comes back is put together, in the same way."""
+_ID_LENGTH = 12
 
 
 class Method(StrEnum):
@@ -69,8 +70,10 @@ class Relocation:
     forward again; ``adopts``: the destination holds what an earlier move left there. Then two caches become one, and
     what only the target has stays. ``granularity`` is that of
     times at the destination, in nanoseconds. ``verified``: what was
-    copied so far was read back, and the last run ended by itself. ``config`` is the file that was changed,
-    ``clearing``: what is set aside is no longer whole. ``mount``: the mount point that was judged fit.
+    copied so far was read back, and the last run ended by itself. ``whole``: all of the source was copied once.
+    ``set_aside`` and ``landing`` are the inodes of the folder that is to go and of the one that is put together, 0
+    for none: what has their names and is another is not ours. ``clearing``: what is set aside is no longer whole.
+    ``config`` is the file that was changed, ``mount`` the mount point that was judged fit.
     ``original`` its bytes in base64 before (``None``: it was not there), ``written`` those it is to have.
     """
 
@@ -88,6 +91,9 @@ class Relocation:
     returns: bool = False
     adopts: bool = False
     verified: bool = False
+    whole: bool = False
+    set_aside: int = 0
+    landing: int = 0
     granularity: int = 1
     go_back: bool = False
     clearing: bool = False
@@ -109,6 +115,28 @@ class Relocation:
     def target(self) -> str:
         """Where they go."""
         return self.new if self.heading is Heading.OUT else self.old
+
+    @property
+    def aside(self) -> str:
+        """What was at the old place, from the moment its tool uses the other one."""
+        return f"{self.old}{SET_ASIDE}{self.id[:_ID_LENGTH]}"
+
+    @property
+    def aside_there(self) -> str:
+        """What was at the destination, when it is to go."""
+        return f"{self.new}{SET_ASIDE}{self.id[:_ID_LENGTH]}"
+
+    @property
+    def incoming(self) -> str:
+        """What comes back, until it is whole."""
+        return f"{self.old}{INCOMING}{self.id[:_ID_LENGTH]}"
+
+    def afresh(self, phase: Phase, heading: Heading) -> "Relocation":
+        """At the begin of a way: nothing is known of any copy."""
+        return replace(
+            self, phase=phase, heading=heading, verified=False, whole=False, set_aside=0, landing=0, clearing=False,
+            tries=0, not_before=Instant(0), why="",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from cachewarden.model.caches import TRASH
-from cachewarden.system import durable
+from cachewarden.model.caches import MARKER, OWN_NAMES, TRASH
 from cachewarden.system.folders import OpenFolder, open_folder
 from cachewarden.system.removal import Removal, StoppedError, TreeRemover, remove_empty
 
@@ -32,13 +31,6 @@ class Broom:
         self._may_go_on = may_go_on
         self._sums = sums
 
-    def clear(self, path: str) -> None:
-        """A folder that was set aside, or a link; fine when there is none."""
-        if durable.is_folder(path):
-            self.folder(path)
-        elif durable.leads(path) is not None:
-            durable.remove(path)
-
     def folder(self, path: str) -> None:
         """One that no tool looks for."""
         above, name = os.path.split(path)
@@ -49,17 +41,20 @@ class Broom:
     def in_place(self, path: str) -> None:
         """One that a tool may look at: entry by entry by way of the trash, half of a package is never to be seen.
 
-        The folder itself may stay, where the one above it cannot be written.
+        The folder itself may stay, where the one above it cannot be written. Its marker goes last: without it nobody
+        would go on after a kill.
         """
         with open_folder(path) as root:
             with suppress(FileExistsError):
                 root.make_folder(TRASH)
             with root.folder(TRASH) as trash:
                 for node in list(root.nodes()):
-                    if node.name != TRASH:
+                    if node.name not in OWN_NAMES:
                         root.move(node.name, trash, f"{time.time_ns():x}-{node.name[:100]}")
                 self._all(trash)
             remove_empty(root, TRASH, Removal())
+            with suppress(FileNotFoundError):
+                root.unlink(MARKER)
         above, name = os.path.split(path)
         with suppress(OSError), open_folder(above) as parent:
             self._remove_folder(parent, name)

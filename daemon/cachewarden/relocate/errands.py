@@ -1,108 +1,40 @@
 """What a worker that moves caches is asked for: relocate, restore, settle what is open, or say how it would go."""
 
-import time
 import uuid
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
-from cachewarden.ecosystems.base import Context, Ecosystem, Surroundings
+from cachewarden.ecosystems.base import Ecosystem
 from cachewarden.ecosystems.trees import reason
 from cachewarden.model.caches import Cache
 from cachewarden.model.errors import BusyError, RefusedError
 from cachewarden.model.relocations import (
     DISK_FULL,
     RESTING,
-    SET_ASIDE,
     Errand,
     Heading,
     Method,
     Moved,
     MoveOrder,
-    MoveProgress,
     Phase,
     Presence,
     Prospect,
     Relocation,
-    RelocationSeen,
 )
-from cachewarden.model.units import Bytes, Instant, human_bytes
+from cachewarden.model.units import Bytes, human_bytes
 from cachewarden.relocate import places, preflight
+from cachewarden.relocate.carrying import WaitError
 from cachewarden.relocate.clearing import Sums
-from cachewarden.relocate.mover import Mover, Tools, WaitError, put_off
-from cachewarden.relocate.records import Records
-from cachewarden.relocate.switching import Ask, Switch
+from cachewarden.relocate.estate import Estate, is_later, seen_now
+from cachewarden.relocate.mover import Mover, put_off
 from cachewarden.system import durable
-from cachewarden.system.census import census
-from cachewarden.system.folders import open_folder
+from cachewarden.system.census import Census
 from cachewarden.system.removal import StoppedError
 
 _WORDS = {
     Presence.HERE: "here", Presence.MISSING: "not here", Presence.READ_ONLY: "read-only", Presence.FULL: "full",
     Presence.FAILING: "failing",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Estate:
-    """An owner's caches and moves. ``contexts`` by ecosystem name; ``caches`` as they were found.
-
-    ``placed``: see ``preflight.Scene``. ``patience``: seconds after which a move lets others have their turn, 0 for
-    none; what is looked at before it begins takes as long as it takes.
-    """
-
-    surroundings: Surroundings
-    ecosystems: tuple[Ecosystem, ...]
-    contexts: dict[str, Context]
-    caches: tuple[Cache, ...]
-    records: Records
-    ask: Ask
-    may_go_on: Callable[[], bool]
-    progress: Callable[[MoveProgress], None]
-    placed: bool = False
-    patience: int = 0
-
-    def ecosystem(self, name: str) -> Ecosystem | None:
-        """By its name."""
-        return next((each for each in self.ecosystems if each.name == name), None)
-
-    def tools(self, ecosystem: Ecosystem, prospect: Prospect | None = None) -> Tools:
-        """For a mover."""
-        expected = (prospect.files, prospect.contents) if prospect else (0, 0)
-        until = time.monotonic() + self.patience if self.patience else float("inf")
-
-        def may_go_on() -> bool:
-            return time.monotonic() < until and self.may_go_on()
-
-        return Tools(
-            self.surroundings, ecosystem, self.contexts[ecosystem.name], self.records,
-            Switch(self.surroundings, ecosystem, self.ask), may_go_on, self.progress, expected,
-        )  # fmt: skip
-
-
-def seen(surroundings: Surroundings, records: Records, now: Instant) -> tuple[RelocationSeen, ...]:
-    """Every move of the owner, as it stands now; nothing is changed."""
-    return tuple(_seen(surroundings, each, later=each.not_before > now) for each in records.all())
-
-
-def _seen(surroundings: Surroundings, each: Relocation, *, later: bool) -> RelocationSeen:
-    presence = places.presence(surroundings.files, each)
-    waits = later or (presence is Presence.MISSING and _needs_the_disk(each, surroundings.files.mounts()))
-    full = presence is Presence.FULL and each.phase is Phase.SETTLED
-    return RelocationSeen(
-        each.id, each.ecosystem, surroundings.owner.name, each.old, each.new, each.method, each.phase,
-        each.heading, presence, each.begun, each.why or (DISK_FULL if full else ""), waits=waits,
-    )  # fmt: skip
-
-
-def _needs_the_disk(each: Relocation, mounts: Collection[str]) -> bool:
-    """Whether nothing can be done about a move while its disk is away."""
-    if durable.is_folder(each.new + SET_ASIDE):
-        return False
-    if each.phase is Phase.REMOVING:
-        return each.heading is Heading.BACK and each.verified
-    if each.phase is Phase.CANCELLING:
-        return each.mount not in mounts
-    return each.phase is Phase.COPYING and each.heading is Heading.OUT and each.returns
 
 
 def run(estate: Estate, order: MoveOrder) -> tuple[Moved, ...]:
@@ -144,7 +76,9 @@ def _relocate(estate: Estate, order: MoveOrder) -> Moved:
     open_move = next((each for each in estate.records.all() if cache.path in (each.old, each.new)), None)
     if open_move:
         return _again(estate, ecosystem, order, open_move)
-    others = tuple(each.path for each in estate.caches)
+    others = tuple(each.path for each in estate.caches) + tuple(
+        place for each in estate.records.all() for place in (each.old, each.new)
+    )
     scene = preflight.Scene(
         estate.surroundings,
         ecosystem,
@@ -166,7 +100,7 @@ def _relocate(estate: Estate, order: MoveOrder) -> Moved:
         shared_group=order.shared_group, mount=found.place.mount.mount,
     )  # fmt: skip
     estate.records.save(record)
-    mover = Mover(record, estate.tools(ecosystem, found.prospect))
+    mover = Mover(record, estate.tools(ecosystem, (found.prospect.files, found.prospect.contents)))
     return replace(_go(estate, mover), prospect=found.prospect)
 
 
@@ -208,8 +142,11 @@ def _again(estate: Estate, ecosystem: Ecosystem, order: MoveOrder, record: Reloc
     if order.by_policy:
         # What is open is settled before any policy has its turn: nothing more can be done about it in this cycle.
         return _nothing(order, f"it is being moved ({record.phase.value}: {record.why or 'under way'})", busy=True)
-    if record.phase is Phase.SETTLED:
-        return Moved(record.old, record.new, record.phase, "it is there already")
+    if record.phase is Phase.SETTLED and (order.errand is Errand.CHECK or here in (Presence.HERE, Presence.FULL)):
+        words = (
+            "it is there already" if here is not Presence.MISSING else f"it was moved, and {record.new} is not here"
+        )
+        return Moved(record.old, record.new, record.phase, words)
     if order.errand is Errand.CHECK:
         return Moved(record.old, record.new, record.phase, "the move is under way, and goes on")
     return _attend(estate, ecosystem, record)
@@ -236,6 +173,7 @@ def _restore(estate: Estate, order: MoveOrder) -> Moved:
 
 def _bring_back(estate: Estate, ecosystem: Ecosystem, record: Relocation, order: MoveOrder) -> Moved:
     here = places.presence(estate.surroundings.files, record) not in (Presence.MISSING, Presence.FAILING)
+    expected = (0, 0)
     if record.heading is Heading.OUT and record.phase in (Phase.COPYING, Phase.SWITCHING) and not record.returns:
         record = replace(record, phase=Phase.CANCELLING, leave_data=order.leave_data, why="taken back")
     elif record.phase is Phase.CANCELLING or record.heading is Heading.BACK:
@@ -250,21 +188,22 @@ def _bring_back(estate: Estate, ecosystem: Ecosystem, record: Relocation, order:
             record = next((each for each in estate.records.all() if each.id == record.id), record)
             if finished.error or record.phase not in RESTING:
                 return finished
-        if why := "" if order.leave_data else _no_room(estate, record):
-            return _nothing(order, why)
+        if not order.leave_data:
+            counted = estate.count(record.new)
+            expected = (counted.files, counted.contents)
+            if why := _no_room(estate, record, counted):
+                return _nothing(order, why)
         record = replace(
-            record, phase=Phase.COPYING if here else Phase.SWITCHING, heading=Heading.BACK, verified=False,
-            leave_data=order.leave_data, go_back=False, why="",
+            record.afresh(Phase.COPYING if here else Phase.SWITCHING, Heading.BACK), leave_data=order.leave_data,
+            go_back=False,
         )  # fmt: skip
     estate.records.save(record)
-    return _go(estate, Mover(record, estate.tools(ecosystem)))
+    return _go(estate, Mover(record, estate.tools(ecosystem, expected)))
 
 
-def _no_room(estate: Estate, record: Relocation) -> str:
+def _no_room(estate: Estate, record: Relocation, counted: Census) -> str:
     """What is at the destination must fit onto the disk that it came from."""
     files = estate.surroundings.files
-    with open_folder(record.new) as folder:
-        counted = census(folder, estate.surroundings.owner.uid, estate.may_go_on)
     path = record.old
     while path != "/" and files.stat(path) is None:
         path = path.rpartition("/")[0] or "/"
@@ -284,11 +223,11 @@ def _settle(estate: Estate, order: MoveOrder) -> Iterator[Moved]:
     for record in estate.records.all():
         ecosystem = estate.ecosystem(record.ecosystem)
         now = estate.contexts[record.ecosystem].now if ecosystem else 0
-        if ecosystem is None or (order.by_policy and record.not_before > now):
+        if ecosystem is None or (order.by_policy and is_later(record, now)):
             continue
         if not estate.may_go_on():
             return
-        if _seen(estate.surroundings, record, later=False).wants or _is_full(estate, record):
+        if seen_now(estate.surroundings, record, later=False).wants or _is_full(estate, record):
             moved = _attend(estate, ecosystem, record)
             if moved.text:
                 yield moved
@@ -301,7 +240,7 @@ def _is_full(estate: Estate, record: Relocation) -> bool:
 def _attend(estate: Estate, ecosystem: Ecosystem, record: Relocation) -> Moved:
     """Takes a move on from where it is, by what its disk does now."""
     found = places.presence(estate.surroundings.files, record)
-    tools = estate.tools(ecosystem)
+    tools = estate.tools(ecosystem, _expected(estate, record))
     if record.phase is Phase.SETTLED:
         if found is Presence.FULL and record.why != DISK_FULL:
             # Policies may purge it first: the next look decides.
@@ -311,8 +250,7 @@ def _attend(estate: Estate, ecosystem: Ecosystem, record: Relocation) -> Moved:
             record = replace(record, why="")  # it was full for a while
             estate.records.save(record)
         else:
-            # Nothing of this move is set aside any more: what has that name is not to become the cache.
-            record = replace(record, phase=Phase.LEAVING, clearing=True, why=f"its disk is {_WORDS[found]}")
+            record = replace(record.afresh(Phase.LEAVING, Heading.OUT), why=f"its disk is {_WORDS[found]}")
     elif record.phase is Phase.AWAY and found is Presence.HERE:
         if not tools.switch.uses(record.old) and record.method is Method.CONFIG:
             estate.records.save(replace(record, phase=Phase.OVER))
@@ -320,7 +258,7 @@ def _attend(estate: Estate, ecosystem: Ecosystem, record: Relocation) -> Moved:
                 f"{record.ecosystem} was told to use another place meanwhile: {record.new} is forgotten, not removed"
             )
             return Moved(record.old, record.new, Phase.OVER, text)
-        record = replace(record, phase=Phase.COPYING, heading=Heading.OUT, returns=True, verified=False)
+        record = replace(record.afresh(Phase.COPYING, Heading.OUT), returns=True)
     if record.phase in RESTING:
         return Moved(record.old, record.new, record.phase, "")
     estate.records.save(record)
@@ -330,6 +268,17 @@ def _attend(estate: Estate, ecosystem: Ecosystem, record: Relocation) -> Moved:
         settled = next((each for each in estate.records.all() if each.id == record.id), record)
         return _bring_back(estate, ecosystem, settled, MoveOrder(Errand.RESTORE, record.ecosystem))
     return moved
+
+
+def _expected(estate: Estate, record: Relocation) -> tuple[int, int]:
+    """Files and bytes that a copy has before it, where somebody may wait for it."""
+    if record.phase is not Phase.COPYING or estate.patience or not durable.is_folder(record.source):
+        return 0, 0
+    try:
+        counted = estate.count(record.source)
+    except OSError:
+        return 0, 0  # the copy itself says what is wrong
+    return counted.files, counted.contents
 
 
 def _go(estate: Estate, mover: Mover) -> Moved:

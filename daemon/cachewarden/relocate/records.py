@@ -8,6 +8,7 @@ import base64
 import dataclasses
 import hashlib
 import json
+import os
 import typing
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,6 +60,13 @@ class Records:
         except OSError:
             return False
 
+    def _nearest(self) -> str:
+        """The folder, or the nearest one above it that is there."""
+        path = self.folder
+        while path != "/" and not durable.is_there(path):
+            path = os.path.dirname(path)
+        return path
+
     def _load(self, name: str) -> Relocation | None:
         try:
             path = f"{self.folder}/{name}"
@@ -79,6 +87,8 @@ class Records:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """BusyError when another process is at work on these moves."""
+        if self._files:
+            self._files.trusted_path(self._nearest())  # nothing is made where somebody else leads to
         durable.make_folders(self.folder)
         if self._files:
             self._files.trusted_path(self.folder)
@@ -113,7 +123,11 @@ def parse(data: bytes) -> Relocation | None:
             base64.b64decode(text or "", validate=True)
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    sound = all(_is_a_place(each) for each in (record.old, record.new)) and record.id and record.ecosystem.isalpha()
+    sound = (
+        all(_is_a_place(each) for each in (record.old, record.new))
+        and record.id.isalnum()
+        and record.ecosystem.isalpha()
+    )
     return record if sound else None
 
 

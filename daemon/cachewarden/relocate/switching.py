@@ -1,7 +1,6 @@
 """Telling a tool of another place, and taking that back: the one step at which a move becomes true."""
 
 import base64
-import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,10 +8,12 @@ from dataclasses import dataclass, replace
 from cachewarden.ecosystems import asking
 from cachewarden.ecosystems.base import Ecosystem, Surroundings
 from cachewarden.model.errors import RefusedError
-from cachewarden.model.relocations import SET_ASIDE, Heading, Method, Relocation
+from cachewarden.model.relocations import Heading, Method, Relocation
 from cachewarden.system import durable
 
 LIMIT = 1 << 20
+_SPARE = "2"
+"""What a name ends in while an exchange takes three renames."""
 Ask = Callable[[tuple[str, ...]], str | None]
 
 
@@ -98,27 +99,51 @@ class Switch:
 
 def link_forward(record: Relocation) -> None:
     """The old place becomes a symbolic link, in one step where the filesystem can; what was there is set aside."""
-    aside = record.old + SET_ASIDE
-    if durable.leads(record.old) == record.new:
-        return
-    if not durable.is_there(record.old):
-        durable.link(record.new, record.old)
-        return
-    if durable.leads(aside) is not None:
-        durable.remove(aside)
-    if durable.is_there(aside):
-        raise OSError(errno.EEXIST, "left over, and nobody knows from what", aside)
-    durable.link(record.new, aside)
-    durable.exchange(aside, record.old, aside + "2")
+    aside = record.aside
+    if durable.leads(record.old) != record.new:
+        if not durable.is_there(record.old):
+            durable.link(record.new, record.old)
+        elif not durable.is_folder(record.old):
+            raise RefusedError(f"{record.old} is no folder any more")
+        else:
+            if durable.leads(aside) == record.new:
+                durable.remove(aside)
+            if durable.is_there(aside):
+                raise RefusedError(f"{aside} is there, and is nothing of this move: look at it, and remove it")
+            durable.link(record.new, aside)
+            durable.exchange(aside, record.old, aside + _SPARE)
+    tidy(record)
+
+
+def tidy(record: Relocation) -> None:
+    """Names as they are after an exchange, where that was three renames and was ended between them."""
+    spare = record.aside + _SPARE
+    if is_ours(spare, record.set_aside):
+        if durable.leads(record.aside) == record.new:
+            durable.remove(record.aside)
+        if not durable.is_there(record.aside):
+            durable.rename(spare, record.aside)
+    elif durable.leads(spare) == record.new:
+        durable.remove(spare)
+
+
+def is_ours(path: str, inode: int) -> bool:
+    """Whether a folder is the one that the journal knows. A name alone says nothing: anybody may have given it."""
+    return inode != 0 and durable.inode(path) == inode
 
 
 def link_undone(record: Relocation) -> None:
     """As before ``link_forward``: what was set aside is back."""
-    aside = record.old + SET_ASIDE
-    if durable.leads(record.old) == record.new and durable.is_folder(aside):
-        durable.exchange(aside, record.old, aside + "2")
-    if durable.leads(aside) == record.new:
-        durable.remove(aside)
+    tidy(record)
+    aside = record.aside
+    if is_ours(aside, record.set_aside):
+        if durable.leads(record.old) == record.new:
+            durable.exchange(aside, record.old, aside + _SPARE)
+        elif not durable.is_there(record.old):
+            durable.rename(aside, record.old)
+    for left in (aside, aside + _SPARE):
+        if durable.leads(left) == record.new:
+            durable.remove(left)
 
 
 def link_backward(record: Relocation) -> None:

@@ -9,7 +9,7 @@ from cachewarden.ecosystems.base import Context, Surroundings
 from cachewarden.ecosystems.registry import ECOSYSTEMS
 from cachewarden.model.policies import ExtraCache
 from cachewarden.model.relocations import Moved, MoveOrder, MoveProgress, Phase, Presence, RelocationSeen
-from cachewarden.relocate import errands
+from cachewarden.relocate import errands, estate
 from cachewarden.relocate.records import Records
 from cachewarden.system import runner
 from cachewarden.system.clock import SystemClock
@@ -26,7 +26,7 @@ _PATH = "/usr/local/bin:/usr/bin:/bin"
 
 def seen(surroundings: Surroundings, records: Records) -> tuple[RelocationSeen, ...]:
     """The owner's moves as they stand."""
-    return errands.seen(surroundings, records, SystemClock().now())
+    return estate.seen(surroundings, records, SystemClock().now())
 
 
 def left_there(moves: Iterable[RelocationSeen]) -> tuple[ExtraCache, ...]:
@@ -57,13 +57,13 @@ def move(
     if whom.destinations is not None and order.shared_group and order.shared_group not in whom.groups:
         why = f"no command names {order.shared_group} as a group to share with"
         return (Moved(order.cache, order.to, Phase.OVER, why, error=why, refused=True),)
-    estate = replace(_estate(whom, may_go_on, progress, processes or RealProcesses()), patience=order.patience)
-    return errands.run(replace(estate, records=records) if records else estate, order)
+    own = replace(_estate(whom, may_go_on, progress, processes or RealProcesses()), patience=order.patience)
+    return errands.run(replace(own, records=records) if records else own, order)
 
 
 def _estate(
     whom: "Whom", may_go_on: Callable[[], bool], progress: Callable[[MoveProgress], None], processes: Processes
-) -> errands.Estate:
+) -> estate.Estate:
     files = RealFiles(whom.owner)
     surroundings = Surroundings(whom.owner, whom.environ, files)
     moves = seen(surroundings, whom.records)
@@ -82,7 +82,7 @@ def _estate(
 
     caches = tuple(each.cache for each in found.caches)
     placed = whom.destinations is not None
-    return errands.Estate(
+    return estate.Estate(
         surroundings, tuple(ECOSYSTEMS), contexts, caches, whom.records, ask, may_go_on, progress, placed
     )
 

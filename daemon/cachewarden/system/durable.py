@@ -125,6 +125,15 @@ def is_folder(path: str) -> bool:
         return False
 
 
+def inode(path: str) -> int:
+    """Of a folder itself, no link to one; 0 for anything else."""
+    try:
+        status = os.lstat(path)
+    except (OSError, ValueError):
+        return 0
+    return status.st_ino if stat.S_ISDIR(status.st_mode) else 0
+
+
 def leads(path: str) -> str | None:
     """What a symbolic link says; ``None`` for anything else."""
     try:
