@@ -98,7 +98,7 @@ def _check(scene: Scene, order: MoveOrder, known: list[Prospect], *, trying: boo
     space = scene.surroundings.files.space(place.exists)
     prospect = _with(
         known[0], destination=place.path, contents=Bytes(counted.contents), files=counted.files,
-        frees=Bytes(counted.frees), room=space.free, rooted=by_root,
+        frees=Bytes(0 if order.keep else counted.frees), room=space.free, rooted=by_root,
     )  # fmt: skip
     known.append(prospect)
     _check_room(scene, place, counted, space.free, space.inodes_free if space.inodes_total else None)
@@ -109,6 +109,8 @@ def _check(scene: Scene, order: MoveOrder, known: list[Prospect], *, trying: boo
         raise _No("it would free nothing: all of it is linked from elsewhere")
     if by_root and trying:  # only now: nothing is made for a move that would be refused anyway
         raise _No(_not_there(scene, place), unfit=True, rooted=True)
+    if order.keep:
+        warnings.append(f"it frees nothing: {scene.cache.path} is kept as it is")
     warnings += _worth(scene, place, counted, trying=trying)
     config = edit.path if edit else ""
     return Cleared(_with(prospect, config=config, warnings=tuple(warnings)), place, edit, granularity)

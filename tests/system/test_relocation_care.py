@@ -1,0 +1,380 @@
+"""What a move must not take for its own, must not lose, and must not leave behind (root)."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from builders.disks import why_no_loop_disks
+from builders.moves import House, Killed, Meanwhile, fill_conda, fill_pip, house, in_a_child, looks
+from builders.siege import wait_until
+from cachewarden.model.relocations import Errand, Method, MoveOrder, Phase, Relocation
+from cachewarden.relocate.records import Records
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(why_no_loop_disks() is not None, reason=str(why_no_loop_disks())),
+]
+NOBODY = 65_534
+SETTLE = MoveOrder(Errand.SETTLE, "pip", by_policy=True)
+WHEEL = "wheels/aa/bb/cc/" + "1" * 50 + "/torch-1.0-py3-none-any.whl"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[House]:
+    with house(tmp_path) as made:
+        fill_pip(made.home / ".cache/pip")
+        yield made
+
+
+def files_in(folder: Path | str) -> int:
+    return sum(len(files) for _, _, files in os.walk(folder))
+
+
+def until_files(folder: Path | str, count: int) -> Callable[[], bool]:
+    return lambda: files_in(folder) < count
+
+
+def killed_with(place: House, order: MoveOrder, when: Callable[[], bool]) -> None:
+    """Carries an order out in a process that is killed as soon as ``when`` holds."""
+
+    def kill() -> bool:
+        if when():
+            os.kill(os.getpid(), 9)
+        return True
+
+    assert in_a_child(lambda: place.settle_all(order, may_go_on=kill)) == 9
+
+
+def build_wheel(cache: Path) -> Path:
+    """What took hours, and is nowhere else."""
+    wheel = cache / WHEEL
+    wheel.parent.mkdir(parents=True)
+    wheel.write_bytes(b"hours of building")
+    return wheel
+
+
+def as_nobody(work: Callable[[], object]) -> None:
+    def become() -> None:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+        work()
+
+    assert in_a_child(become) == 0
+
+
+# -- names --------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_has_the_name_of_what_was_set_aside_is_not_removed(place: House, tmp_path: Path) -> None:
+    """A member of a group renames an owner's private folder, and hopes that root's journal takes it for its own."""
+    lab = place.disk.path / "lab"
+    lab.mkdir()
+    place.run(Errand.RELOCATE, to=str(lab / "pip"))
+    (record,) = place.records()
+    thesis = Path(record.aside_there)
+    thesis.mkdir(mode=0o700)
+    (thesis / "chapter1").write_text("years of work")
+    old = Path(record.aside)
+    old.mkdir()
+    (old / "chapter2").write_text("more years")
+    moved = place.run(Errand.RESTORE)
+    assert not moved.error
+    assert (thesis / "chapter1").read_text() == "years of work"
+    assert (old / "chapter2").read_text() == "more years"
+
+
+def test_what_has_the_name_of_a_cache_that_comes_back_is_neither_used_nor_removed(place: House) -> None:
+    whole = looks(place.home / ".cache/pip")
+    place.run(Errand.RELOCATE)
+    (record,) = place.records()
+    photos = Path(record.incoming)
+    photos.mkdir()
+    (photos / "holiday.jpg").write_text("x")
+    moved = place.run(Errand.RESTORE)
+    assert "is nothing of this move" in moved.error
+    assert (photos / "holiday.jpg").exists()
+    assert looks(place.to("pip")) == whole
+    shutil.rmtree(photos)
+    assert not place.run(Errand.RESTORE).error
+    assert looks(place.home / ".cache/pip") == whole
+
+
+def test_a_destination_that_somebody_made_anew_while_it_was_cleared_stays(place: House) -> None:
+    place.run(Errand.RELOCATE)
+    (record,) = place.records()
+    aside, new = Path(record.aside_there), place.to("pip")
+    killed_with(place, place.order(Errand.RESTORE, "pip"), lambda: aside.is_dir() and files_in(aside) <= 60)
+    new.mkdir()
+    (new / "holiday.jpg").write_text("x")
+    place.settle()
+    assert (new / "holiday.jpg").exists()
+    assert not aside.exists()
+    assert not place.records()
+
+
+def test_a_way_that_is_taken_up_already_is_left_for_a_person_to_look_at(place: House) -> None:
+    """The link cannot be made: nothing is switched, nothing of the stranger's is touched, the copy goes."""
+    records = Meanwhile(place.whom().records.folder, 2, lambda: Path(place.records()[0].aside).mkdir())
+    moved = place.settle_all(place.order(Errand.RELOCATE, "pip", method=Method.SYMLINK), records)[0]
+    assert "is nothing of this move" in moved.error
+    assert records.happened
+    assert not place.records()
+    assert not place.to("pip").exists()
+    assert place.named("pip") == place.home / ".cache/pip"
+
+
+def test_no_journal_is_made_where_another_user_leads_to(place: House, tmp_path: Path) -> None:
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    local = place.home / ".local"
+    local.mkdir(exist_ok=True)
+    (local / "state").symlink_to(etc)
+    for path in (place.home, local, local / "state"):
+        os.lchown(path, NOBODY, NOBODY)
+    assert place.run(Errand.RELOCATE).error
+    assert not list(etc.iterdir())
+
+
+# -- places that lie in each other --------------------------------------------------------------------------------
+
+
+def test_a_cache_is_not_moved_into_the_destination_of_another_that_is_under_way(place: House, tmp_path: Path) -> None:
+    fill_conda(place.home, tmp_path)
+    to = place.disk.path / "cache"
+    place.settle_all(place.order(Errand.RELOCATE, "pip", to=str(to)), may_go_on=until_files(to, 20))
+    assert [each.phase for each in place.records()] == [Phase.COPYING]
+    for inside in (to / "conda", to, to.parent):
+        moved = place.run(Errand.RELOCATE, "conda", to=str(inside))
+        assert "lie in each other" in moved.error or "is not empty" in moved.error, moved
+    assert len(place.records()) == 1
+
+
+def test_two_caches_of_one_tool_do_not_get_one_destination(place: House, tmp_path: Path) -> None:
+    base = fill_conda(place.home, tmp_path)
+    two = place.home / ".conda/pkgs"
+    shutil.copytree(base.pkgs, two, symlinks=True)
+    to = place.to("conda")
+    one = place.order(Errand.RELOCATE, "conda", cache=str(base.pkgs))
+    place.settle_all(one, may_go_on=until_files(to, 20))
+    moved = place.run(Errand.RELOCATE, "conda", cache=str(two))
+    assert moved.error
+    assert [each.old for each in place.records()] == [str(base.pkgs)]
+
+
+# -- a copy that is not whole -------------------------------------------------------------------------------------
+
+
+def test_a_cache_that_vanished_in_the_middle_of_its_copy_is_not_switched_to(place: House, tmp_path: Path) -> None:
+    base = fill_conda(place.home, tmp_path)
+    whole = looks(base.pkgs)
+    place.settle_all(place.order(Errand.RELOCATE, "conda"), may_go_on=until_files(place.to("conda"), 40))
+    base.pkgs.rename(place.home / "elsewhere")
+    (moved,) = place.settle()
+    assert "only a part of it was copied" in moved.error
+    assert place.named("conda") == base.pkgs
+    (place.home / "elsewhere").rename(base.pkgs)
+    place.settle()
+    assert place.named("conda") == place.to("conda")
+    assert looks(place.to("conda")) == whole
+
+
+# -- what is written late -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("entry", [2, 3, 4, 5, 6])
+def test_what_is_stored_at_the_destination_while_the_way_back_was_interrupted_comes_along(
+    place: House, entry: int
+) -> None:
+    cache = place.home / ".cache/pip"
+    place.run(Errand.RELOCATE)
+    killed = Killed(place.whom().records.folder, entry, after=True)
+    in_a_child(lambda: place.settle_all(place.order(Errand.RESTORE, "pip"), records=killed))
+    build_wheel(place.named("pip"))
+    for _ in range(3):
+        place.settle()
+    assert not place.records()
+    assert (cache / WHEEL).read_bytes() == b"hours of building"
+    assert not place.litter()
+
+
+def test_the_destination_is_not_cleared_while_a_tool_that_began_before_is_at_work(place: House) -> None:
+    whole = looks(place.home / ".cache/pip")
+    place.run(Errand.RELOCATE)
+
+    script = place.home / "pip"
+    script.write_text("import time; time.sleep(600)\n")
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Starts(Records):
+        """pip starts in the instant in which the configuration has been switched: it has read the one before."""
+
+        def save(self, record: Relocation) -> None:
+            super().save(record)
+            if record.phase is Phase.REMOVING and not started:
+                started.append(subprocess.Popen(["python3", str(script), "install"], env={"HOME": str(place.home)}))
+                command = Path(f"/proc/{started[0].pid}/cmdline")
+                wait_until(lambda: str(script).encode() in command.read_bytes(), "it runs")
+                time.sleep(1)  # for a moment the processes that were seen last count
+
+    try:
+        (moved,) = place.settle_all(place.order(Errand.RESTORE, "pip"), Starts(place.whom().records.folder))
+        assert (moved.busy, moved.phase) == (True, Phase.REMOVING), moved
+        assert looks(place.to("pip")) == whole
+        assert looks(place.home / ".cache/pip") == whole
+    finally:
+        for each in started:
+            each.kill()
+            each.wait()
+    place.settle()
+    assert not place.to("pip").exists()
+
+
+def test_a_cache_that_comes_back_to_where_nothing_can_be_made_beside_it_keeps_what_is_new_there(place: House) -> None:
+    """As an owner of a cache below a folder of root's; pip uses the old place while the disk is away."""
+    above = place.home / "above"
+    old = above / "pip"
+    above.mkdir()
+    (place.home / ".cache/pip").rename(old)
+    os.chmod(place.home.parent, 0o755)
+    os.chmod(place.disk.path.parent, 0o755)
+    os.chmod(place.disk.path, 0o1777)
+    config = place.home / ".config/pip/pip.conf"
+    config.parent.mkdir(parents=True)
+    config.write_text(f"[global]\ncache-dir = {old}\n")
+    subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", str(place.home)], check=True)
+    os.chown(above, 0, 0)
+    for step in (place.home, *place.home.parents):
+        step.chmod(step.stat().st_mode | 0o011) if step.name.startswith(
+            "pytest-"
+        ) or step.parent == place.home else None
+
+    def out() -> None:
+        assert not place.run(Errand.RELOCATE).error
+
+    def away() -> None:
+        place.settle()
+        assert place.named("pip") == old
+        build_wheel(old)
+
+    def back() -> None:
+        place.settle_all(place.order(Errand.RESTORE, "pip"), may_go_on=until_files(old, 20))
+        assert (old / WHEEL).exists()
+        place.settle()
+
+    as_nobody(out)
+    before = looks(place.to("pip"))
+    place.disk.unmount()
+    as_nobody(away)
+    place.disk.mount()
+    as_nobody(back)
+    assert not place.records()
+    assert (old / WHEEL).read_bytes() == b"hours of building"
+    assert set(before) <= set(looks(old))
+
+
+def test_nothing_half_removed_comes_back_after_a_kill(place: House, tmp_path: Path) -> None:
+    """The old place was being cleared when the machine went down; conda clean then emptied the new one."""
+    base = fill_conda(place.home, tmp_path)
+    order = place.order(Errand.RELOCATE, "conda")
+
+    def half() -> bool:
+        records = [each for each in place.records() if each.clearing]
+        return bool(records) and files_in(records[0].aside) <= 80
+
+    killed_with(place, order, half)
+    new = place.to("conda")
+    for each in list(new.iterdir()):
+        if each.is_dir():
+            shutil.rmtree(each)
+        elif each.suffix in (".conda", ".bz2"):
+            each.unlink()
+    place.settle()
+    assert place.named("conda") == new
+    assert not [each for each in new.iterdir() if each.is_dir()]
+    assert not base.pkgs.exists()
+    assert not place.litter()
+
+
+# -- what is left behind ------------------------------------------------------------------------------------------
+
+
+def test_a_way_back_that_was_given_up_leaves_no_half_copy_behind(place: House) -> None:
+    whole = looks(place.home / ".cache/pip")
+    place.run(Errand.RELOCATE)
+    incoming = place.records()[0].incoming
+    place.settle_all(place.order(Errand.RESTORE, "pip"), may_go_on=until_files(incoming, 20))
+    assert files_in(incoming) >= 20
+    moved = place.run(Errand.RESTORE, leave_data=True)
+    assert not moved.error
+    assert not place.records()
+    assert not place.litter()
+    assert looks(place.to("pip")) == whole
+    assert place.named("pip") == place.home / ".cache/pip"
+
+
+def test_a_cache_that_was_kept_is_still_linked_into_its_environments_after_the_way_back(
+    place: House, tmp_path: Path
+) -> None:
+    base = fill_conda(place.home, tmp_path)
+
+    def linked() -> list[Path]:
+        return sorted(each for each in base.pkgs.rglob("*") if each.is_file() and each.stat().st_nlink > 1)
+
+    before = linked()
+    assert before
+    checked = place.run(Errand.CHECK, "conda", keep=True)
+    assert checked.prospect is not None
+    assert checked.prospect.frees == 0, "what is kept frees nothing"
+    place.run(Errand.RELOCATE, "conda", keep=True)
+    moved = place.run(Errand.RESTORE, "conda")
+    assert not moved.error
+    assert linked() == before
+    assert moved.copied == 0
+
+
+# -- when it is tried again ---------------------------------------------------------------------------------------
+
+
+def test_what_failed_before_a_move_succeeded_does_not_delay_what_its_disk_needs(place: House) -> None:
+    fifo = place.home / ".cache/pip/http-v2/fifo"
+    to = place.to("pip")
+    place.settle_all(place.order(Errand.RELOCATE, "pip"), may_go_on=until_files(to, 20))
+    os.mkfifo(fifo)
+    for _ in range(4):
+        place.settle()
+    assert place.records()[0].not_before > 0
+    assert not place.settle_all(SETTLE), "it is put off"
+    fifo.unlink()
+    assert not place.run(Errand.RELOCATE).error
+    place.disk.unmount()
+    place.settle_all(SETTLE)
+    assert place.named("pip") == place.home / ".cache/pip"
+    place.disk.mount()
+
+
+def test_a_clock_that_was_wrong_once_puts_nothing_off_for_years(place: House) -> None:
+    to = place.to("pip")
+    place.settle_all(place.order(Errand.RELOCATE, "pip"), may_go_on=until_files(to, 20))
+    records = place.whom().records
+    (record,) = records.all()
+    records.save(replace(record, not_before=type(record.begun)(record.begun + 10**18)))
+    place.settle_all(SETTLE)
+    assert place.named("pip") == to
+
+
+def test_a_person_who_repeats_the_command_while_the_disk_is_away_hears_so(place: House) -> None:
+    place.run(Errand.RELOCATE)
+    place.disk.unmount()
+    moved = place.run(Errand.RELOCATE)
+    assert "there already" not in moved.text
+    assert place.named("pip") == place.home / ".cache/pip"
+    again = place.run(Errand.RELOCATE)
+    assert "not here" in again.error
+    place.disk.mount()
