@@ -81,11 +81,14 @@ class Packages:
             # Without an index what the source has of it is half a package.
             if mine is None or theirs - mine >= self._alike.granularity:
                 return Verdict.STAYS, []
+            if mine - theirs >= self._alike.granularity:
+                return Verdict.TAKE, []
             sizes: list[int] = []
-            same = mine - theirs < self._alike.granularity and self._equal(
-                _pair(place, name, source, target), sizes, trusted=trusted
-            )
-        return (Verdict.STAYS, sizes) if same else (Verdict.TAKE, [])
+            if self._equal(_pair(place, name, source, target), sizes, trusted=trusted):
+                return Verdict.STAYS, sizes
+            # Unpacked at one time, one of both lost something since: what is set aside goes file by file.
+            half = not _has_all(source, target) and _has_all(target, source)
+        return (Verdict.STAYS if half else Verdict.TAKE), []
 
     def _equal(self, place: Place, sizes: list[int], *, trusted: bool) -> bool:
         there = {node.name: node.stat for node in place.source.nodes()}
@@ -177,6 +180,21 @@ def _moment(folder: OpenFolder) -> int | None:
         except OSError:
             continue
     return None
+
+
+def _has_all(folder: OpenFolder, other: OpenFolder) -> bool:
+    """Whether it has all names that the other has, whatever they are of."""
+    for node in other.nodes():
+        if status_of(folder.fileno(), node.name) is None:
+            return False
+        if stat.S_ISDIR(node.stat.st_mode):
+            try:
+                with folder.folder(node.name) as mine, other.folder(node.name) as theirs:
+                    if not _has_all(mine, theirs):
+                        return False
+            except OSError:
+                return False
+    return True
 
 
 def _pair(place: Place, name: str, source: OpenFolder, target: OpenFolder) -> Place:
