@@ -91,6 +91,77 @@ def test_whether_a_link_can_be_made_is_found_out_by_making_one(tmp_path: Path) -
     assert places.can_link("/proc/self/status", str(tmp_path)) is False
 
 
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A folder where somebody has planted what a guess at a name would meet: no process number is a secret."""
+    folder, precious = tmp_path / "shared", tmp_path / "precious"
+    folder.mkdir()
+    precious.mkdir()
+    (precious / "thesis").write_text("years")
+    for number in (os.getpid(), os.getppid()):
+        (folder / f".cachewarden-probe-{number}").symlink_to(precious)
+        (folder / f".cachewarden-probe-link-{number}").write_text("a stranger's")
+    return folder
+
+
+def test_nothing_that_others_put_there_is_entered_or_removed_by_trying(shared: Path, tmp_path: Path) -> None:
+    before = sorted(os.listdir(shared))
+    assert places.probe(str(shared)) == places.Abilities()
+    assert places.can_link(str(tmp_path / "precious/thesis"), str(shared)) is True
+    assert sorted(os.listdir(shared)) == before
+    assert (tmp_path / "precious/thesis").read_text() == "years"
+
+
+def test_a_folder_put_in_place_of_the_one_that_was_made_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with places._playground(str(tmp_path / "folder")) as ground:
+        (name,) = os.listdir(tmp_path / "folder")
+        (tmp_path / "folder" / name).rename(tmp_path / "aside")
+        (tmp_path / "folder" / name).mkdir()
+        (tmp_path / "folder" / name / "file").write_text("a stranger's")
+        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=ground))
+    assert (tmp_path / "folder" / name / "file").read_text() == "a stranger's"
+    assert os.listdir(tmp_path / "aside") == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
+def test_a_folder_of_somebody_else_or_with_something_in_it_is_not_taken_for_the_one_that_was_made(
+    tmp_path: Path,
+) -> None:
+    for name in ("strangers", "full", "own"):
+        (tmp_path / name).mkdir()
+    os.chown(tmp_path / "strangers", 65534, 65534)
+    (tmp_path / "full/file").write_text("")
+    above = os.open(tmp_path, os.O_RDONLY)
+    for name, ours in {"strangers": False, "full": False, "own": True}.items():
+        fd = os.open(tmp_path / name, os.O_RDONLY)
+        if ours:
+            places._must_be_ours(fd, above)
+        else:
+            with pytest.raises(PermissionError, match="somebody else"):
+                places._must_be_ours(fd, above)
+        os.close(fd)
+    os.close(above)
+
+
+def test_rules_with_globs_hold_for_what_they_match_and_all_below(tmp_path: Path) -> None:
+    (tmp_path / "a.conf").write_text(
+        "e /data/*/scratch - - - 10d\nR /srv/job-[0-9]?\nd /plain/* 0755 root root -\ne /x/.h* - - - 1d\n"
+        'e "/quoted/*" - - - 1d\n'
+    )
+    found = {
+        path: (places.purged_by_age(path, (str(tmp_path),)) or ("",))[0]
+        for path in (
+            "/data/ann/scratch", "/data/ann/scratch/deep/pip", "/data/ann/b/scratch", "/data/.ann/scratch/x",
+            "/srv/job-1x/pip", "/srv/job-x1", "/plain/a", "/x/.hidden/y", "/x/h", "/data/ann", "/quoted/z",
+        )
+    }  # fmt: skip
+    assert {path: place for path, place in found.items() if place} == {
+        "/data/ann/scratch": "/data/ann/scratch", "/data/ann/scratch/deep/pip": "/data/ann/scratch",
+        "/srv/job-1x/pip": "/srv/job-1x", "/x/.hidden/y": "/x/.hidden", "/quoted/z": "/quoted/z",
+    }  # fmt: skip
+
+
 def test_places_that_lose_what_is_old_are_known_by_the_rules_of_the_machine(tmp_path: Path) -> None:
     for name, text in {
         "usual/a.conf": "q /scratch 1777 root root 30d\nx /keep - - - 1d\n",

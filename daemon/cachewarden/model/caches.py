@@ -11,7 +11,9 @@ TRASH = ".cachewarden-trash"
 """The folder at the top of a cache to which packages are renamed before they are deleted; the tools ignore it."""
 MARKER = ".cachewarden-relocated"
 """The file at the top of a destination that says whose it is: where it cannot be read, the disk is not here."""
-OWN_NAMES = frozenset({MARKER, TRASH})
+COPYING = ".cachewarden-copying"
+"""The folder at the top of a cache that is copied to, for what is no part of it yet."""
+OWN_NAMES = frozenset({MARKER, TRASH, COPYING})
 """What cachewarden itself puts at the top of a cache; no tool minds it."""
 
 

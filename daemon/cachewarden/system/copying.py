@@ -10,12 +10,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
+from cachewarden.model.caches import COPYING
 from cachewarden.system.copies.contents import Reader
 from cachewarden.system.copies.hard_links import HardLinks
 from cachewarden.system.copies.likeness import Likeness
 from cachewarden.system.copies.meter import Meter
+from cachewarden.system.copies.packages import Packages
 from cachewarden.system.copies.read_back import ReadBack, sync_filesystem
 from cachewarden.system.copies.tree import TreeCopier
+from cachewarden.system.copies.workroom import Workroom
 from cachewarden.system.folders import OpenFolder
 from cachewarden.system.removal import StoppedError
 
@@ -23,7 +26,10 @@ from cachewarden.system.removal import StoppedError
 class Way(Enum):
     """``MIRROR``: the target becomes like the source.
 
-    ``MERGE``: it gets what it lacks or has older, and loses nothing.
+    ``MERGE``: it gets what it lacks or has older, and loses nothing. Of two files with one time that are not the same
+    the source's wins: that is the place which was used last. Of conda's packages each is taken whole: of two with one
+    name the one that was unpacked last (at one time, the source's), and a new one appears by one rename, when all of
+    it was read back. Conda's lists of addresses get the lines that they lack.
     """
 
     MIRROR = "mirror"
@@ -73,6 +79,7 @@ def copy_tree(
     leave: frozenset[str] = frozenset(),
     may_go_on: Callable[[], bool],
     progress: Callable[[CopyProgress], None],
+    pause: Callable[[], bool] | None = None,
     read: Reader = os.preadv,
 ) -> Copied:
     """Makes ``target`` like ``source``; returns when all of it is on the device and was read back.
@@ -84,25 +91,41 @@ def copy_tree(
     ``read`` reads the target back. A name ``.cachewarden-new`` of the source is what an interrupted copy left, and
     is not copied.
 
-    Raises StoppedError after ``may_go_on`` said no: what was copied is verified and stays. OSError names the path:
-    EXDEV a mount inside, EINVAL what is neither file, folder nor link, ELOOP too deep, EBUSY a file that keeps
-    changing, EIO what reads differently (it is removed), and what the kernel says of either side. Nothing half
-    written has its final name then either.
+    Raises CopyStoppedError after ``may_go_on`` said no, which is asked everywhere, or ``pause`` said yes, which is
+    asked between files (in a merge, between packages) and only after this run wrote something or compared contents:
+    runs with little patience come to an end, however large a file is. What was copied is verified and stays; how far
+    contents were compared is kept in the target's ``.cachewarden-copying``, which is part of neither tree, and the
+    next run without trust goes on from there. A kill loses that, as it must. OSError names the path: EXDEV a mount
+    inside, EINVAL what is neither file, folder nor link, ELOOP too deep, EBUSY a file that keeps changing, EIO what
+    reads differently (it is removed), and what the kernel says of either side. Nothing half written has its final
+    name then either.
     """
-    meter = Meter(may_go_on, lambda files, size: progress(CopyProgress(files, size)))
-    alike = Likeness(mirror=way is Way.MIRROR, trust=trust, granularity=granularity, ask=meter.ask)
-    with ReadBack(target, read) as back, HardLinks(source, target) as links:
-        copier = TreeCopier(alike, leave, meter, back, links)
+    leave |= {COPYING}
+    meter = Meter(may_go_on, lambda files, size: progress(CopyProgress(files, size)), pause)
+    with ReadBack(target, read) as back, HardLinks(source, target) as links, Workroom(target) as room:
+        known = room.begin()
+        trust = trust or leave.issuperset(os.listdir(target.fileno()))
+        alike = Likeness(mirror=way is Way.MIRROR, trust=trust, granularity=granularity, ask=meter.ask)
+        packages = Packages(target, room, alike, meter, back, links)
+        copier = TreeCopier(alike, leave, meter, back, links, packages)
         try:
             if alike.reads:
                 sync_filesystem(target)  # or what is compared could come from memory
-            copier.copy(source, target)
-        except StoppedError:
+            copier.copy(source, target, known if alike.reads else ())
             back.finish()
+            room.clear()
+        except StoppedError:
+            packages.publish()
+            back.finish()
+            room.clear()
+            if alike.reads and copier.position:
+                with suppress(OSError):  # then all is compared again
+                    room.leave_note(copier.position)
             raise CopyStoppedError(copier.bytes) from None
         except OSError:
             with suppress(OSError):  # the first error is what went wrong
                 back.finish()
+            with suppress(OSError):
+                room.clear()
             raise
-        back.finish()
     return Copied(copier.files, copier.bytes, copier.same, copier.removed, copier.lost)

@@ -1,6 +1,7 @@
 """What a place can do, found out by doing it, and what a machine does to places by itself."""
 
 import errno
+import fnmatch
 import os
 import re
 import stat
@@ -8,12 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-_PROBE = ".cachewarden-probe"
+PROBE = ".cachewarden-probe"
+"""What the names of things begin with that are made to try what a place can do."""
+_MADE = ("link", "symlink", "file")
 _LONGEST = 250
 _TMPFILES = ("/usr/lib/tmpfiles.d", "/run/tmpfiles.d", "/etc/tmpfiles.d")
 _FSTAB = "/etc/fstab"
 _MOST_TEXT = 1 << 20
-_PURGING = re.compile(r"[dDevqQC]")
+_PURGING = re.compile(r"[dDevqQCR]")
+_AT_START = ("D", "R")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _STAMP = 1_600_000_000_123_456_789
 
@@ -52,23 +56,53 @@ def probe(folder: str) -> Abilities:
 
 @contextmanager
 def _playground(folder: str) -> Iterator[int]:
-    ground = f"{folder}/{_PROBE}-{os.getpid()}"
-    with suppress(OSError):
-        _clear(ground)
-    os.mkdir(ground, 0o700)
-    fd = os.open(ground, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    """An open folder that was just made: others may write above it, so its name tells nothing and is not believed.
+
+    Only names that were made here are removed, through the descriptor: what a kill leaves stays.
+    """
+    above = _open_above(folder)
     try:
-        yield fd
+        name = _new_name()
+        os.mkdir(name, 0o700, dir_fd=above)
+        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+        try:
+            _must_be_ours(fd, above)
+            try:
+                yield fd
+            finally:
+                _clear(fd)
+                _remove_made(above, name, fd)
+        finally:
+            os.close(fd)
     finally:
-        os.close(fd)
+        os.close(above)
+
+
+def _open_above(folder: str) -> int:
+    return os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _new_name() -> str:
+    return f"{PROBE}-{os.urandom(8).hex()}"
+
+
+def _must_be_ours(fd: int, above: int) -> None:
+    """Some filesystems give all that is made to the owner of the disk, who is that of the folder above."""
+    status = os.fstat(fd)
+    if status.st_uid not in (os.geteuid(), os.fstat(above).st_uid) or os.listdir(fd):
+        raise OSError(errno.EPERM, "somebody else put another folder in place of the one that was made to try")
+
+
+def _clear(ground: int) -> None:
+    for name in _MADE:
         with suppress(OSError):
-            _clear(ground)
+            os.unlink(name, dir_fd=ground)
 
 
-def _clear(ground: str) -> None:
-    for name in os.listdir(ground):
-        os.unlink(f"{ground}/{name}")
-    os.rmdir(ground)
+def _remove_made(above: int, name: str, fd: int) -> None:
+    with suppress(OSError):
+        if os.path.samestat(os.stat(name, dir_fd=above, follow_symlinks=False), os.fstat(fd)):
+            os.rmdir(name, dir_fd=above)
 
 
 def _try_all(ground: int) -> Abilities:
@@ -116,24 +150,55 @@ def _exists(name: str, ground: int) -> bool:
 
 def can_link(file: str, folder: str) -> bool | None:
     """Whether a hard link to ``file`` can be made in ``folder``: by making one. ``None`` when that does not tell."""
-    name = f"{folder}/{_PROBE}-link-{os.getpid()}"
     try:
-        os.link(file, name, follow_symlinks=False)
+        above = _open_above(folder)
+    except OSError:
+        return None
+    try:
+        return _can_link(file, above)
+    finally:
+        os.close(above)
+
+
+def _can_link(file: str, above: int) -> bool | None:
+    name = _new_name()
+    try:
+        linked = os.lstat(file)
+        os.link(file, name, dst_dir_fd=above, follow_symlinks=False)
     except OSError as error:
         return False if error.errno in {errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP} else None
-    os.unlink(name)
+    with suppress(OSError):
+        if os.path.samestat(os.stat(name, dir_fd=above, follow_symlinks=False), linked):  # or it is a stranger's
+            os.unlink(name, dir_fd=above)
     return True
 
 
 def purged_by_age(path: str, rules: Sequence[str] = _TMPFILES) -> tuple[str, str] | None:
     """The folder in which systemd-tmpfiles removes what is old, or all at a start, and the file that says so.
 
-    ``rules`` are the folders with such files, the strongest last (tmpfiles.d(5)).
+    ``rules`` are the folders with such files, the strongest last. Their paths may have ``*``, ``?`` and ``[]``, which
+    stand for no ``/`` and for no leading dot (tmpfiles.d(5), glob(7)).
     """
-    for kind, place, age, where in _tmpfiles(rules):
-        if (kind == "D" or age not in {"", "-"}) and (path == place or path.startswith(place.rstrip("/") + "/")):
+    for kind, pattern, age, where in _tmpfiles(rules):
+        if (kind in _AT_START or age not in {"", "-"}) and (place := _matched(path, pattern)):
             return place, where
     return None
+
+
+def _matched(path: str, pattern: str) -> str | None:
+    """The path, or the folder above it, that a pattern means."""
+    parts, wanted = _parts(path), _parts(pattern)
+    if len(wanted) > len(parts):
+        return None
+    for part, glob in zip(parts, wanted, strict=False):
+        hidden = part.startswith(".") and not glob.startswith(".")
+        if part != glob and (hidden or not fnmatch.fnmatchcase(part, glob)):
+            return None
+    return "/" + "/".join(parts[: len(wanted)])
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part]
 
 
 def _tmpfiles(rules: Sequence[str]) -> Iterator[tuple[str, str, str, str]]:
@@ -143,9 +208,10 @@ def _tmpfiles(rules: Sequence[str]) -> Iterator[tuple[str, str, str, str]]:
             chosen |= {name: f"{folder}/{name}" for name in os.listdir(folder) if name.endswith(".conf")}
     for where in chosen.values():
         for line in _lines(where):
-            fields = line.split()
-            if len(fields) >= 6 and _PURGING.match(fields[0]) and fields[1].startswith("/") and "*" not in fields[1]:
-                yield fields[0][0], fields[1], fields[5], where
+            fields = [*line.split(), *"-----"][:6]
+            place = fields[1].strip("\"'")
+            if _PURGING.match(fields[0]) and place.startswith("/"):
+                yield fields[0][0], place, fields[5], where
 
 
 def planned_mounts() -> list[str]:

@@ -50,6 +50,12 @@ class HardLinks:
         if listed in self._twice or listed != status.st_ino:
             self._first.setdefault((status.st_dev, status.st_ino), (route, name))
 
+    def moved(self, old: Route, new: Route) -> None:
+        """A folder of the target has another way to it now."""
+        for key, (route, name) in self._first.items():
+            if route[: len(old)] == old:
+                self._first[key] = ((*new, *route[len(old) :]), name)
+
 
 def _met_twice(top: OpenFolder) -> frozenset[int]:
     """Inode numbers that more than one name in the tree has: listings alone tell, eight bytes for each name."""

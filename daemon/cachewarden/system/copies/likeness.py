@@ -30,24 +30,33 @@ class Likeness:
         self.granularity = granularity
         self.exact = granularity == 1
         """Whether the target has times to the nanosecond, and so is taken for one that has modes too."""
-        self.reads = mirror and not trust
-        """Whether contents are compared. Between two caches the newer wins, whatever the contents."""
+        self.reads = not trust
+        """Whether contents are compared, where nothing else tells two files apart."""
+        self.compared = 0
+        """Files whose contents were compared."""
         self._summer = contents.Summer(tick=lambda _: ask())
 
-    def newer(self, there: os.stat_result, here: os.stat_result) -> bool:
-        """Whether the source's was changed last."""
-        return there.st_mtime_ns - here.st_mtime_ns >= self.granularity
+    def wins(self, there: os.stat_result, here: os.stat_result) -> bool:
+        """Whether the source's, which is not the same, is to replace the target's in a merge.
 
-    def of_files(self, place: Place, name: str, there: os.stat_result, here: os.stat_result) -> bool:
-        """Whether the target's, ``here``, is the source's, ``there``."""
+        The newer does; of two with one time the source's, which is the one that a tool has used last.
+        """
+        return here.st_mtime_ns - there.st_mtime_ns < self.granularity
+
+    def of_files(
+        self, place: Place, name: str, there: os.stat_result, here: os.stat_result, *, trusted: bool = False
+    ) -> bool:
+        """Whether the target's, ``here``, is the source's, ``there``. ``trusted``: its contents are known."""
         apart = abs(there.st_mtime_ns - here.st_mtime_ns)
         if there.st_size != here.st_size or apart >= self.granularity:
             return False
-        if stat.S_IFMT(there.st_mode) != stat.S_IFMT(here.st_mode) or (self.exact and there.st_mode != here.st_mode):
+        modes_count = self.exact and self.mirror  # what a cache was shared with at the target stays as it is there
+        if stat.S_IFMT(there.st_mode) != stat.S_IFMT(here.st_mode) or (modes_count and there.st_mode != here.st_mode):
             return False
-        return not self.reads or self._contents(place, name, there, here)
+        return trusted or not self.reads or self._contents(place, name, there, here)
 
     def _contents(self, place: Place, name: str, there: os.stat_result, here: os.stat_result) -> bool:
+        self.compared += 1
         sparse = contents.is_sparse(there) or contents.is_sparse(here)
 
         def summed(fd: int) -> tuple[int, int]:

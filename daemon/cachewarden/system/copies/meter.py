@@ -11,9 +11,12 @@ _TELL_EVERY = 0.2  # seconds
 class Meter:
     """Asks whether to go on, and tells how far it is, five times a second at most."""
 
-    def __init__(self, may_go_on: Callable[[], bool], tell: Callable[[int, int], None]) -> None:
-        """``tell`` takes names and bytes."""
+    def __init__(
+        self, may_go_on: Callable[[], bool], tell: Callable[[int, int], None], pause: Callable[[], bool] | None = None
+    ) -> None:
+        """``tell`` takes names and bytes; ``pause`` says whether this is enough for now."""
         self.may_go_on = may_go_on
+        self._pause = pause
         self._progress = tell
         self._told = time.monotonic()
         self._names = self._bytes = self._part = 0
@@ -21,6 +24,11 @@ class Meter:
     def ask(self) -> None:
         """StoppedError when it is time to stop."""
         if not self.may_go_on():
+            raise StoppedError
+
+    def rest(self) -> None:
+        """StoppedError when enough was done for now."""
+        if self._pause and self._pause():
             raise StoppedError
 
     def part(self, size: int) -> None:

@@ -35,7 +35,9 @@ def check_depth(route: Route, path: str) -> None:
 class Place:
     """One folder of the source and the one of the target that is made like it, both open."""
 
-    __slots__ = ("empty", "fresh", "inherits", "kind", "mode", "route", "source", "source_fd", "target", "target_fd")
+    __slots__ = (
+        "empty", "fresh", "inherits", "kind", "mode", "route", "shown", "source", "source_fd", "target", "target_fd",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -46,14 +48,17 @@ class Place:
         fresh: bool,
         inherits: bool,
         before: os.stat_result | None = None,
+        shown: Route | None = None,
     ) -> None:
         """``fresh``: the target was just made, and so is ``empty``. ``inherits``: what is made in it gets an ACL.
 
-        ``before``: what the target was before anything was done to it.
+        ``before``: what the target was before anything was done to it. ``shown``: the way to it for people, where
+        ``route`` is not where it will stay.
         """
         self.source, self.target = source, target
         self.source_fd, self.target_fd = source.fileno(), target.fileno()
         self.route = route
+        self.shown = route if shown is None else shown
         self.fresh = self.empty = fresh
         self.inherits = inherits
         status = target.stat()
@@ -63,7 +68,7 @@ class Place:
 
     def below(self, name: str) -> str:
         """The path of a name from the top of the tree, for people; of the folder itself with an empty name."""
-        return "/".join((*self.route, name) if name else self.route) or "."
+        return "/".join((*self.shown, name) if name else self.shown) or "."
 
     def source_path(self, name: str) -> str:
         """For errors of the source."""

@@ -11,12 +11,15 @@ from cachewarden.system.copies.ahead import TOGETHER, Ahead
 from cachewarden.system.copies.attributes import Losses
 from cachewarden.system.copies.hard_links import HardLinks
 from cachewarden.system.copies.likeness import Likeness, is_open, status_of
+from cachewarden.system.copies.lists import LISTS, united
 from cachewarden.system.copies.meter import Meter
 from cachewarden.system.copies.one_copy import FileCopier, remove_temporary
-from cachewarden.system.copies.places import TEMPORARY, Place, check_depth, located
+from cachewarden.system.copies.packages import Packages, Verdict
+from cachewarden.system.copies.places import TEMPORARY, Place, Route, check_depth, located
 from cachewarden.system.copies.read_back import ReadBack
+from cachewarden.system.copies.workroom import Position, at_file, behind_folder
 from cachewarden.system.folders import OpenFolder
-from cachewarden.system.removal import Removal, TreeRemover
+from cachewarden.system.removal import Removal, StoppedError, TreeRemover
 
 _AT_ONCE = 4096
 _ONLY_OURS = 0o700
@@ -28,9 +31,18 @@ class TreeCopier:
     """Makes one tree like another; counts names that are no folders, bytes of contents, and names removed."""
 
     def __init__(
-        self, alike: Likeness, leave: frozenset[str], meter: Meter, back: ReadBack, links: HardLinks
+        self,
+        alike: Likeness,
+        leave: frozenset[str],
+        meter: Meter,
+        back: ReadBack,
+        links: HardLinks,
+        packages: Packages,
     ) -> None:
         """``leave``: names at the top that are not looked at."""
+        self._packages = packages
+        self._known: Position = ()
+        self._behind: tuple[Route, str | None] = ((), None)
         self._alike = alike
         self._mirror = alike.mirror
         self._leave = leave
@@ -47,10 +59,22 @@ class TreeCopier:
         """Examples of what the target would not take."""
         return tuple(self._losses.examples)
 
-    def copy(self, source: OpenFolder, target: OpenFolder) -> None:
-        """Raises as ``copy_tree``; what was written is not yet read back."""
+    @property
+    def position(self) -> Position:
+        """All before it was dealt with."""
+        route, name = self._behind
+        here = at_file(route, name) if name is not None else behind_folder(route) if route else ()
+        return max(here, self._known)
+
+    def copy(self, source: OpenFolder, target: OpenFolder, known: Position) -> None:
+        """Raises as ``copy_tree``; what was written is not yet read back.
+
+        Up to ``known`` contents are not compared.
+        """
         self._top = target
+        self._known = known
         self._folder(Place(source, target, (), fresh=False, inherits=attributes.inherits(target.fileno())))
+        self._packages.publish()
 
     def _folder(self, place: Place) -> None:
         """Its files, then what is deeper, then its own attributes, which all that would change."""
@@ -102,7 +126,7 @@ class TreeCopier:
     def _files_of(self, place: Place) -> list[str]:
         """Copies what is in a folder and is no folder; returns the names of its folders."""
         deeper: list[str] = []
-        for items in _listing(place):
+        for items in _listing(place, in_order=self._alike.reads):
             wanted = [each for each in items if each.name != TEMPORARY and not self._is_left(place, each.name)]
             with Ahead(place.source_fd) as ahead:
                 if place.empty:
@@ -113,7 +137,15 @@ class TreeCopier:
                         deeper.append(item.name)
                     else:
                         self._one(place, item, ahead)
+                        self._passed(place.route, item.name)
         return deeper
+
+    def _passed(self, route: Route, name: str | None) -> None:
+        """One more was dealt with: here is a place to rest, if that was any progress and no package is half done."""
+        if not self._packages.inside:
+            self._behind = (route, name)
+            if self.files or self._alike.compared:
+                self._meter.rest()
 
     def _deeper(self, place: Place, name: str) -> None:
         route = (*place.route, name)
@@ -125,6 +157,9 @@ class TreeCopier:
         except OSError as error:
             raise located(error, place.source_path(name)) from error
         with source:
+            if not self._mirror and not self._packages.inside and self._package(place, name, source):
+                self._passed(route, None)
+                return
             try:
                 before = self._make(place, name)
                 target = place.target.folder(name)
@@ -135,7 +170,34 @@ class TreeCopier:
             with target:
                 fresh = before is None
                 inherits = place.inherits if fresh else attributes.inherits(target.fileno())
-                self._folder(Place(source, target, route, fresh=fresh, inherits=inherits, before=before))
+                shown = (*place.shown, name)
+                self._folder(Place(source, target, route, fresh=fresh, inherits=inherits, before=before, shown=shown))
+
+    def _package(self, place: Place, name: str, source: OpenFolder) -> bool:
+        """Whether a folder is one of conda's packages; then it was dealt with as a whole."""
+        trusted = behind_folder((*place.route, name)) <= self._known
+        try:
+            verdict, same = self._packages.judge(place, name, source, trusted=trusted)
+            if verdict is Verdict.TAKE:
+                self._packages.stage(place, name, source, self._filled)
+        except OSError as error:
+            raise located(error, place.target_path(name)) from error
+        if verdict is Verdict.NO_ROOM:
+            self._losses.tell(place.below(name), "folder", os.strerror(errno.ENOTDIR))
+        self.same += len(same)
+        for size in same:
+            self._meter.done(size)
+        return verdict is not Verdict.NO_PACKAGE
+
+    def _filled(self, place: Place) -> int:
+        """Fills the folder of a package; what was written of one that does not become whole does not count."""
+        files, size = self.files, self.bytes
+        try:
+            self._folder(place)
+        except StoppedError:
+            self.files, self.bytes = files, size
+            raise
+        return self.bytes - size
 
     def _make(self, place: Place, name: str) -> os.stat_result | None:
         """Makes a folder of the target; what it was when there is one. _KeptError where another thing must stay."""
@@ -180,7 +242,7 @@ class TreeCopier:
             raise located(error, place.target_path(item.name)) from error
 
     def _file(self, place: Place, item: Item, ahead: Ahead) -> None:
-        if not place.empty and self._stands(place, item):
+        if not place.empty and (self._is_united(place, item) or self._stands(place, item)):
             return
         try:
             source = ahead.take(item.name)
@@ -213,6 +275,22 @@ class TreeCopier:
             self._copier.link(place, item.name, text, there)
             self._wrote(place, item, there, 0)
 
+    def _is_united(self, place: Place, item: Item) -> bool:
+        """Whether it is a list of lines that both have; then the target's got what it lacked."""
+        if self._mirror or place.route or item.name not in LISTS:
+            return False
+        data = united(place, item.name)
+        if data:
+            written = self._copier.text(place, item.name, data)
+            self._back.add(written)
+            self.files += 1
+            self.bytes += written.size
+        elif data is not None:
+            self.same += 1
+        if data is not None:
+            self._meter.done(len(data))
+        return data is not None
+
     def _stands(self, place: Place, item: Item) -> bool:
         """Whether nothing is to be copied: the target has it, or what must stay, or the source lost it."""
         here = status_of(place.target_fd, item.name)
@@ -221,7 +299,8 @@ class TreeCopier:
         there = status_of(place.source_fd, item.name)
         if there is None:
             return True
-        if not self._alike.of_files(place, item.name, there, here):
+        trusted = bool(self._known) and at_file(place.route, item.name) <= self._known
+        if not self._alike.of_files(place, item.name, there, here, trusted=trusted):
             return not self._gives_way(place, item.name, there, here)
         if not self._has_its_names(there, here):
             return False
@@ -236,7 +315,7 @@ class TreeCopier:
     def _gives_way(self, place: Place, name: str, there: os.stat_result, here: os.stat_result) -> bool:
         """Whether what the target has under this name is to be replaced; a folder is removed first."""
         if not stat.S_ISDIR(here.st_mode):
-            return self._mirror or self._alike.newer(there, here)
+            return self._mirror or self._alike.wins(there, here)
         if self._mirror:
             self._remove(place, name)
         else:
@@ -267,6 +346,10 @@ class TreeCopier:
         self._meter.done(size)
 
 
+def _name(item: Item) -> str:
+    return item.name
+
+
 class _KeptError(Exception):
     """The target has something else under this name, which must stay."""
 
@@ -275,12 +358,15 @@ def _times(status: os.stat_result) -> tuple[int, int]:
     return status.st_atime_ns, status.st_mtime_ns
 
 
-def _listing(place: Place) -> Iterator[list[Item]]:
-    """What is in the source's folder, by dozens; thousands in the order of inodes, as they may lie on the disk."""
+def _listing(place: Place, *, in_order: bool) -> Iterator[list[Item]]:
+    """What is in the source's folder, by dozens; thousands in the order of inodes, as they may lie on the disk.
+
+    ``in_order``: all in the order of names, in which it can be told how far a walk came.
+    """
     try:
         with os.scandir(place.source_fd) as found:
-            while items := list(islice(found, _AT_ONCE)):
-                items.sort(key=os.DirEntry.inode)
+            while items := list(found if in_order else islice(found, _AT_ONCE)):
+                items.sort(key=_name if in_order else os.DirEntry.inode)
                 for begin in range(0, len(items), TOGETHER):
                     yield items[begin : begin + TOGETHER]
     except OSError as error:
