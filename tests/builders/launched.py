@@ -122,7 +122,7 @@ def lying(ann: Owner, lie: Callable[[Channel, str], None]) -> Body:
     def body(owner: Owner, stream: socket.socket, work: str) -> None:
         if owner.uid == ann.uid:
             channel = Channel(stream)
-            while (request := channel.receive()) and request[0] not in {"look", "go"}:
+            while (request := channel.receive()) and request[0] not in {"look", "go", "move"}:
                 pass
             lie(channel, work)
         else:

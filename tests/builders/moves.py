@@ -39,7 +39,7 @@ class House:
 
     def whom(self) -> worker.Whom:
         environ = {"HOME": str(self.home), **self.environ}
-        return worker.Whom(current_owner(str(self.home)), environ, state=str(self.state))
+        return worker.Whom(current_owner(str(self.home)), environ, state=str(self.state), asks=True)
 
     def to(self, ecosystem: str) -> Path:
         return self.disk.path / "caches" / ecosystem

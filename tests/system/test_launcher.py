@@ -309,8 +309,9 @@ def test_the_launcher_is_the_services_user_with_the_rights_to_become_owners_and_
     assert status["NoNewPrivs"] == "1"
 
 
-def test_a_worker_can_start_nothing_and_goes_first_when_memory_is_short() -> None:
-    me = about(ANN)
+@pytest.mark.parametrize("kind", sorted(set(OWN_LIMITS) - {"watch"}))
+def test_a_worker_can_start_nothing_and_goes_first_when_memory_is_short(kind: str) -> None:
+    me = about(ANN, kind, REAL_LIMITS)
     assert (me["forks"], me["first_to_go"]) == (False, "1000")
 
 

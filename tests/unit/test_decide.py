@@ -1,15 +1,19 @@
 """Policies one after the other, relocations, reports, schedules, and what was tried in vain."""
 
+from dataclasses import replace
+
 import pytest
 
 from cachewarden.decide.planner import LEFTOVERS, fingerprints
 from cachewarden.model.caches import Kind, MeasuredCache, Snapshot
 from cachewarden.model.plans import Plan, Purge, Relocate
 from cachewarden.model.policies import ActionKind, Match, Policy
+from cachewarden.model.relocations import Heading, Method, Phase, Presence, RelocationSeen
 from makers import (
     DAY,
     HOUR,
     MIB,
+    NOW,
     cache,
     entry,
     filesystem,
@@ -235,6 +239,38 @@ def test_caches_are_never_mixed_up(to: str, reason: str) -> None:
     )
     assert not decided.actions
     assert reasons(decided) == {PATH: reason}
+
+
+def begun(old: str, new: str, of: str = "ann", ecosystem: str = "conda") -> RelocationSeen:
+    return RelocationSeen(
+        "1", ecosystem, of, old, new, Method.CONFIG, Phase.COPYING, Heading.OUT, Presence.HERE, NOW
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "to", ["/media/usb/c", "/media/usb/c/pip", "/media/usb", "/home/ann/pkgs", "/home/ann/pkgs/x"]
+)
+@pytest.mark.parametrize("of", ["ann", "root"])
+def test_no_cache_goes_to_a_place_of_a_move_that_was_begun_or_into_it_or_around_it(to: str, of: str) -> None:
+    other = begun("/home/ann/pkgs", "/media/usb/c", of)
+    taken = other.old if to.startswith(other.old) else other.new
+    seen = replace(snapshot(cache(entry("a"))), relocations=(other,))
+    decided = plan(seen, policy(action=ActionKind.RELOCATE, to=to))
+    assert not decided.actions
+    why = f"its destination {to} is taken: {taken} belongs to the move of {other.old} to {other.new}"
+    assert reasons(decided) == {PATH: why}
+
+
+def test_what_another_users_journal_says_keeps_nobody_from_a_disk() -> None:
+    claims = begun("/home/bob/pkgs", "/media/usb", "bob")
+    seen = replace(snapshot(cache(entry("a"))), relocations=(claims,))
+    assert moves(plan(seen, moving())) == [(PATH, "/media/usb/ann/pip")]
+
+
+def test_a_move_of_the_cache_itself_does_not_keep_it_from_its_own_destination() -> None:
+    away = begun(PATH, "/media/usb/ann/pip", ecosystem="pip")
+    seen = replace(snapshot(cache(entry("a"))), relocations=(away,))
+    assert moves(plan(seen, moving())) == [(PATH, "/media/usb/ann/pip")]
 
 
 def test_of_two_caches_with_one_destination_only_one_moves() -> None:

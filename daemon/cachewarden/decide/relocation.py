@@ -8,9 +8,10 @@ from cachewarden.decide.draft import Draft
 from cachewarden.decide.goals import Goal
 from cachewarden.decide.purging import purge
 from cachewarden.decide.words import Outlook
-from cachewarden.model.caches import Cache, MeasuredCache
+from cachewarden.model.caches import Cache, MeasuredCache, Snapshot
 from cachewarden.model.plans import Relocate
 from cachewarden.model.policies import ActionKind, Policy
+from cachewarden.model.relocations import RelocationSeen
 from cachewarden.model.units import Bytes
 
 _FREES_NOTHING = "moving it would free nothing"
@@ -86,7 +87,25 @@ def _misfit(draft: Draft, policy: Policy, cache: MeasuredCache, to: str) -> str 
     if any(move.cache == cache.cache for move in moves):
         return "another policy moves it already"
     taken = _overlap(to, [*(move.to for move in moves), *(each.cache.path for each in draft.snapshot.caches)])
-    return f"its destination {to} is taken: {taken} is, or will be, another cache" if taken else None
+    if taken:
+        return f"its destination {to} is taken: {taken} is, or will be, another cache"
+    for each in _other_moves(snapshot, cache.cache):
+        if taken := _overlap(to, (each.new, each.old)):
+            return f"its destination {to} is taken: {taken} belongs to the move of {each.old} to {each.new}"
+    return None
+
+
+def _other_moves(snapshot: Snapshot, cache: Cache) -> Iterable[RelocationSeen]:
+    """Moves of the same owner, whose places may not hold a cache now and will, and those of root.
+
+    What another user's journal says counts for nothing here: with one line somebody could keep a whole disk to
+    himself. A folder that really is another user's is refused when the move is looked at closely.
+    """
+    roots = {each.cache.owner.name for each in snapshot.caches if each.cache.owner.uid == 0} | {"root"}
+    for each in snapshot.relocations:
+        itself = each.owner == cache.owner.name and cache.path in (each.old, each.new)
+        if each.owner in roots | {cache.owner.name} and not itself:
+            yield each
 
 
 def _overlap(to: str, others: Iterable[str]) -> str | None:

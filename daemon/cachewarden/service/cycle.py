@@ -107,7 +107,13 @@ class Cycle:
         """What was begun is finished first, and disks that came or went are followed; then it all looks different."""
         outcomes = self._moves.settle(snapshot.relocations)
         done.outcomes.extend(outcomes)
-        return self.look(settings) if any(each.moved and not each.moved.busy for each in outcomes) else snapshot
+        changed = any(each.moved and not each.moved.busy for each in outcomes)
+        return self.look(settings) if changed and self._hooks.may_go_on() else snapshot
+
+    @property
+    def owes_turns(self) -> bool:
+        """Whether somebody's moves wait for a turn that others had in the last cycle."""
+        return self._moves.owes_turns
 
     def _begin(self, done: _Done, under_way: Outcome) -> None:
         """In the history before it begins: a machine that is switched off in the middle still shows it."""
@@ -146,7 +152,8 @@ class Cycle:
         self._begin(done, Outcome(move.policy, "relocate", cache, incomplete=True, moved=begun(move)))
         moved = self._moves.move(move)
         done.outcomes.append(outcome_of(move, moved))
-        known = self.look(settings) if moved.copied or not moved.error else snapshot
+        changed = moved.copied or not moved.error
+        known = self.look(settings) if changed and self._hooks.may_go_on() else snapshot
         known = replace(known, due=snapshot.due, engaged=snapshot.engaged)
         known = replace(known, unmovable=snapshot.unmovable, waiting=snapshot.waiting)
         return self._moves.after(known, move, moved, settings)

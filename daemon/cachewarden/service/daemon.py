@@ -202,7 +202,7 @@ class Daemon:
         self._sampler.remember(marks_of(self._settings, record.after))
         seen = self._cycle.seen or Snapshot(record.started_at)
         self._mount_watch.follow(seen, self._settings)
-        if goes_on(record):
+        if goes_on(record) or self._cycle.owes_turns:
             self._bring_forward(0, "a move goes on", at_once=self._hurry.may())
         if not self._stopping:
             self._watchers.follow(seen, self._settings)

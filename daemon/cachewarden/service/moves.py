@@ -1,7 +1,7 @@
 """The part of a cycle that is about moves: what is open is settled, then what policies want is looked at closely."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from cachewarden.decide.planner import decide
@@ -13,14 +13,17 @@ from cachewarden.model.policies import ActionKind, Settings
 from cachewarden.model.relocations import Errand, Moved, MoveOrder, Phase, Presence, RelocationSeen
 from cachewarden.model.units import Bytes
 from cachewarden.service.talking import Hooks
+from cachewarden.service.turns import Turns
+from cachewarden.service.worker import PATIENCE
 from cachewarden.service.workers import Workers
 
 SETTLING = "finish-moves"
 """The name under which moves that were begun go on, before any policy."""
-PATIENCE = 120
-"""Seconds after which a move that a policy wants lets the next cycle come; it goes on there."""
 _GOES_ON = "it is being moved, and goes on in the next cycle"
+_RESTS = "the moves of {} rest for a while: they kept all others waiting"
+_HAS_HAD = "the moves of its owner have had their time in this cycle"
 _MOST_CHECKS = 50
+_QUICK = (Phase.SETTLED, Phase.LEAVING)
 _NOT_AGAIN = 86_400.0
 """Seconds: what was refused at the very end, when all was copied, is not tried again on the same day."""
 
@@ -41,10 +44,14 @@ class Checked:
 class Moves:
     """Errands of a cycle. ``owners`` by name, as they were found in it."""
 
-    def __init__(self, workers: Workers, hooks: Hooks) -> None:
-        """``hooks`` are asked and told while a move goes on."""
+    def __init__(self, workers: Workers, hooks: Hooks, clock: Callable[[], float] = time.monotonic) -> None:
+        """``hooks`` are asked and told while a move goes on; ``clock`` tells seconds that only grow."""
         self._workers = workers
         self._hooks = hooks
+        self._clock = clock
+        self._turns = Turns(clock)
+        self.owes_turns = False
+        """Whether somebody's open moves were not begun with in this cycle, for others had its time."""
         self.owners: dict[str, Owner] = {}
         self._checked = Checked({}, [])
         self._refusals: dict[str, tuple[float, str]] = {}
@@ -52,24 +59,42 @@ class Moves:
     def begin(self) -> None:
         """A new cycle."""
         self._checked = Checked({}, [])
+        self._turns.begin()
+        self.owes_turns = False
 
     def settle(self, seen: Iterable[RelocationSeen]) -> list[Outcome]:
-        """Has everybody's open moves finished, undone, or adjusted to what disks are here."""
+        """Has everybody's open moves finished, undone, or adjusted to what disks are here.
+
+        All together get the time of one: those who are not begun with come first in the next cycle.
+        """
         outcomes: list[Outcome] = []
-        wanting = {each.owner: each for each in seen if wants_attention(each)}
-        for name, first in wanting.items():
-            owner = self.owners.get(name)
-            if owner is None or not self._hooks.may_go_on():
-                continue
+        began = self._clock()
+        for owner, first in self._in_turn([each for each in seen if wants_attention(each)]):
+            if not self._hooks.may_go_on():
+                break
+            if self._clock() - began >= PATIENCE:
+                self.owes_turns = True
+                break
             cache = Cache(first.ecosystem, first.old, owner, "")
             order = MoveOrder(Errand.SETTLE, first.ecosystem, policy=SETTLING, by_policy=True, patience=PATIENCE)
             outcomes += [_outcome(SETTLING, cache, each) for each in self._ask(owner, order)]
         return outcomes
 
+    def _in_turn(self, wanting: list[RelocationSeen]) -> list[tuple[Owner, RelocationSeen]]:
+        """Whose tool is to be told of another place comes first, as that takes no time; then who waited longest."""
+        first: dict[str, RelocationSeen] = {}
+        for each in sorted(wanting, key=lambda each: each.phase not in _QUICK):
+            first.setdefault(each.owner, each)
+        found = [(self.owners[name], each) for name, each in first.items() if name in self.owners]
+        found = [(owner, each) for owner, each in found if not self._turns.rests(owner.uid)]
+        return sorted(found, key=lambda pair: (pair[1].phase not in _QUICK, self._turns.last(pair[0].uid)))
+
     def cleared(self, snapshot: Snapshot, settings: Settings) -> tuple[Snapshot, Plan]:
         """The plan, of which every move can be made as far as can be known without touching anything."""
         for _ in range(_MOST_CHECKS):
             plan = decide(snapshot, settings)
+            if not self._hooks.may_go_on():
+                break
             news = [each for each in _moves(plan) if name_of(each.cache) not in self._checked.found]
             if not news:
                 return snapshot, self._with_prospects(plan)
@@ -78,7 +103,7 @@ class Moves:
         return snapshot, replace(plan, actions=tuple(each for each in plan.actions if not isinstance(each, Relocate)))
 
     def _check(self, snapshot: Snapshot, move: Relocate, settings: Settings) -> Snapshot:
-        if (lately := self._refusals.get(name_of(move.cache))) and time.monotonic() < lately[0]:
+        if (lately := self._refusals.get(name_of(move.cache))) and self._clock() < lately[0]:
             moved = Moved(move.cache.path, move.to, Phase.OVER, lately[1], error=lately[1])
         else:
             (moved,) = self._ask(move.cache.owner, replace(_order(move), errand=Errand.CHECK))[:1]
@@ -118,19 +143,33 @@ class Moves:
         (moved,) = self._ask(action.cache.owner, _order(action))[:1]
         if moved.refused and moved.copied:
             # All of it was copied in vain: not again and again.
-            again = time.monotonic() + _NOT_AGAIN
+            again = self._clock() + _NOT_AGAIN
             self._refusals[name_of(action.cache)] = (again, f"{moved.error} (tried lately)")
         return moved
 
     def _ask(self, owner: Owner, order: MoveOrder) -> tuple[Moved, ...]:
+        if why := self._not_now(owner):
+            busy = not self._turns.rests(owner.uid)
+            return (Moved(order.cache, order.to, Phase.OVER, why, error=why, busy=busy),)
+        began = self._clock()
         try:
             found = self._workers.move(owner, order, self._hooks)
         except WorkerError as error:
             text = str(error)
+            # One that had to stop for the service's sake is not to blame.
+            if rest := self._turns.took(owner.uid, began, lost=self._hooks.may_go_on()):
+                took = self._clock() - began
+                text += f"; that took {took / 60:.0f} min, so no move of {owner.name} goes on for {rest / 3600:.0f} h"
             return (Moved(order.cache, order.to, Phase.COPYING, text, error=text),)
+        self._turns.took(owner.uid, began, lost=False)
         if order.errand is not Errand.SETTLE and not found:
             return (Moved(order.cache, order.to, Phase.OVER, "no answer", error="its worker gave no answer"),)
         return found
+
+    def _not_now(self, owner: Owner) -> str:
+        if self._turns.rests(owner.uid):
+            return _RESTS.format(owner.name)
+        return _HAS_HAD if self._turns.has_had(owner.uid) else ""
 
 
 def _moves(plan: Plan) -> list[Relocate]:

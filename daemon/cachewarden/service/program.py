@@ -86,11 +86,13 @@ class Program:
         In system mode this process then gives its rights up; ``writing`` when it is to write to the state.
         """
         if not self.system and not launched:
-            return LocalWorkers(lambda: self._whom(self.owner, self._environ))
+            return LocalWorkers(lambda: replace(self._whom(self.owner, self._environ), asks=True))
         if self._is_shed and not self._is_launched and self.system:
             raise RuntimeError("the launcher must be forked before the rights are given up")
         worker.preload()
-        limits = worker.LIMITS if self.system else worker.OWN_LIMITS
+        limits = dict(worker.LIMITS if self.system else worker.OWN_LIMITS)
+        if launched:
+            del limits[worker.BY_HAND]  # nobody types commands at the daemon: its launcher has no such kind
         rules = Rules(self._roster, self._be_worker, limits, switch=self.system, service=self._service)
         workers = LaunchedWorkers(fork_launcher(rules), limits)
         self._is_launched = True

@@ -16,6 +16,8 @@ from cachewarden.service.worker import CHUNK, PurgeReply
 _BEAT = 0.5
 _MESSAGE_SECONDS = 10.0
 _STOP_SECONDS = 4.0
+STOP_SECONDS_OF_A_MOVE = 20.0
+"""It reads back first what it copied. The units' TimeoutStopSec= is longer, and one that is killed does no harm."""
 _MOST_BYTES = 1 << 30
 _MOST_MOVES = 100
 
@@ -38,6 +40,7 @@ class Job:
     stream: socket.socket
     channel: Channel
     until: float
+    stop_seconds: float = _STOP_SECONDS
     asked_to_stop: bool = False
 
     def close(self) -> None:
@@ -55,7 +58,7 @@ def send_purge(job: Job, action: Purge) -> None:
 
 
 def hear_moves(job: Job, hooks: Hooks) -> tuple[Moved, ...]:
-    """Its progress, then what came of it. The step at hand may take longer to stop than a removal does."""
+    """Its progress, then what came of it. However much it tells, it gets no more time by that."""
     hear_progress, hear_moved = decoder(MoveProgress), decoder(tuple[Moved, ...])
     while True:
         word, value = next_message(job, hooks)
@@ -70,18 +73,19 @@ def hear_moves(job: Job, hooks: Hooks) -> tuple[Moved, ...]:
 def next_message(job: Job, hooks: Hooks) -> tuple[str, object]:
     """The next message; the hooks are served while waiting.
 
-    WorkerError at the end of the channel, and when the worker's time is over: the launcher's limit is not relied on,
-    since a worker may be stopped by its owner, or hang where no signal reaches it.
+    WorkerError at the end of the channel, and when the worker's time is over, whether it is silent or talks: the
+    launcher's limit is not relied on, since a worker may be stopped by its owner, or hang where no signal reaches it.
     """
     poll = select.poll()
     poll.register(job.stream, select.POLLIN)
     while True:
         hooks.beat()
         _pass_stop_on(job, hooks)
-        if poll.poll(_BEAT * 1000):
-            break
+        said = poll.poll(_BEAT * 1000)
         if time.monotonic() > job.until:
             raise WorkerError("it did not stop when it was asked to" if job.asked_to_stop else "its time is over")
+        if said:
+            break
     if job.channel.received > _MOST_BYTES:
         raise WorkerError("it does not come to an end")
     try:
@@ -99,7 +103,7 @@ def _pass_stop_on(job: Job, hooks: Hooks) -> None:
     """A worker that is asked to stop ends between two names, and tells what went until then."""
     if not job.asked_to_stop and not hooks.may_go_on():
         job.asked_to_stop = True
-        job.until = min(job.until, time.monotonic() + _STOP_SECONDS)
+        job.until = min(job.until, time.monotonic() + job.stop_seconds)
         job.channel.send("stop")
 
 

@@ -61,13 +61,21 @@ _MOST_FAILURE_TEXT = 500_000
 """Characters, of which each may take six bytes in a message."""
 
 
+PATIENCE = 120
+"""Seconds after which a move that a policy wants lets the next cycle come; it goes on there."""
+_TO_END = 1800.0
+"""Seconds that such a move gets to come to an end then: it stops between two pieces, and reads back what it wrote."""
+_LONG = 7 * 86_400
+BY_HAND = "move-by-hand"
+"""A move that a person waits for: it takes as long as it takes, and ends with the command that asked for it."""
 LIMITS = {
     "look": Limits(300.0),
     "purge": Limits(1800.0),
     "examine": Limits(300.0),
     "mend": Limits(900.0),
     "watch": Limits(None, threads=True),
-    "move": Limits(86_400.0, processor_seconds=43_200, writes=True),
+    "move": Limits(PATIENCE + _TO_END, processor_seconds=int(PATIENCE + _TO_END), writes=True),
+    BY_HAND: Limits(None, processor_seconds=_LONG, writes=True),
     "place": Limits(60.0, processor_seconds=10, chown=True),
 }
 """The kinds of work there are, and what each may take."""
@@ -81,7 +89,8 @@ class Whom:
 
     ``extras`` are caches that our settings name, ``state`` the folder of the owner's own state where it is not the
     usual one, and ``destinations`` those to which caches may be moved, ``None`` for any: with the owner's rights;
-    ``groups`` are those that may be given a cache where destinations are named.
+    ``groups`` are those that may be given a cache where destinations are named. ``asks``: a move may run the owner's
+    tools to ask them where their cache is. Only a command of the owner's own does: a worker runs nobody's programs.
     """
 
     owner: Owner
@@ -90,6 +99,7 @@ class Whom:
     state: str | None = None
     destinations: tuple[str, ...] | None = None
     groups: tuple[str, ...] = ()
+    asks: bool = False
 
     @property
     def records(self) -> Records:
@@ -245,7 +255,7 @@ def _answer(whom: Whom, stream: socket.socket, word: str, value: object) -> None
         channel.send("facts", encoder(tuple[Fact, ...])(examine(whom)))
     elif word == "mend":
         channel.send("mended", encoder(tuple[Mended, ...])(mend(whom)))
-    elif word == "move":
+    elif word in {"move", BY_HAND}:
         _move(whom, stream, channel, decoder(MoveOrder)(value))
     elif word == "place":
         channel.send("placed", _tame(placing.place(whom, value)))

@@ -18,10 +18,18 @@ from cachewarden.model.plans import Outcome, Purge, RemovedEntry
 from cachewarden.model.relocations import Errand, Moved, MoveOrder
 from cachewarden.service import moving, placing, worker
 from cachewarden.service.collecting import Collector, Message
-from cachewarden.service.talking import Hooks, Job, follow, hear_moves, next_message, send_purge
+from cachewarden.service.talking import (
+    STOP_SECONDS_OF_A_MOVE,
+    Hooks,
+    Job,
+    follow,
+    hear_moves,
+    next_message,
+    send_purge,
+)
 from cachewarden.service.vouching import Voucher
 from cachewarden.service.wire import Channel, decoder, encoder
-from cachewarden.service.worker import LIMITS, MOST_MENDED, Whom
+from cachewarden.service.worker import BY_HAND, LIMITS, MOST_MENDED, Whom
 from cachewarden.system.files import RealFiles
 from cachewarden.system.launcher import MESSAGE_LIMIT, NOT_STARTED, STILL_THERE, VERSION
 from cachewarden.system.runas import Limits
@@ -30,6 +38,7 @@ _OWNERS_SECONDS = 60
 """For a user database that is asked over a network."""
 _MESSAGE_SECONDS = 10.0
 _GRACE_SECONDS = 5.0
+_CHECK_SECONDS = 300.0
 
 
 class Workers(Protocol):
@@ -246,7 +255,7 @@ class LaunchedWorkers:
         Where only root can make the destination, and all else was found in order, root makes it and it begins anew.
         """
         moved = self._move(owner, order, hooks)
-        if order.errand is not Errand.RELOCATE or not placing.wants_root(moved):
+        if order.errand is not Errand.RELOCATE or not placing.wants_root(moved) or not hooks.may_go_on():
             return moved
         why = self._place(owner, order.to.rstrip("/"), hooks)
         return placing.refused(moved, why) if why else self._move(owner, order, hooks)
@@ -261,9 +270,15 @@ class LaunchedWorkers:
             return str(error)
 
     def _move(self, owner: Owner, order: MoveOrder, hooks: Hooks) -> tuple[Moved, ...]:
-        job = self.start(owner, "move")
+        work = "move" if order.by_policy else BY_HAND
+        job = self.start(owner, work)
+        if order.errand is Errand.CHECK:
+            # Only looked at: with whom nobody waits for that takes no longer than a look does.
+            job.until = min(job.until, time.monotonic() + _CHECK_SECONDS) if order.by_policy else job.until
+        else:
+            job.stop_seconds = STOP_SECONDS_OF_A_MOVE
         try:
-            job.channel.send("move", encoder(MoveOrder)(order))
+            job.channel.send(work, encoder(MoveOrder)(order))
             return hear_moves(job, hooks)
         except (OSError, WorkerError, MemoryError) as error:
             why = self._never_started(job) or str(error)

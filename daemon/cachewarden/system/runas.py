@@ -23,8 +23,8 @@ _PLACES = ("/run/cachewarden", "/run", "/dev/shm", "/tmp")  # noqa: S108 - mkdte
 class Limits:
     """What a kind of work may take; ``seconds`` of wall time, ``None`` for a worker that stays.
 
-    ``threads``: only what watches files needs any. Without, a worker can start nothing at all. ``writes``: only what
-    moves a cache does; it may also ask its owner's tools. All others can make no file longer than nothing.
+    ``threads``: only what watches files needs any. Without, a worker can start nothing at all, and nothing outlives
+    it. ``writes``: only what moves a cache does. All others can make no file longer than nothing.
     ``chown``: it works for the owner, yet as uid 0 with CAP_CHOWN alone, to give a folder that it makes away.
     """
 
@@ -55,7 +55,7 @@ def become(owner: Owner, limits: Limits, *, switch: bool, channel: int, parent: 
         _drop_to(owner, chown=limits.chown)
         os.environ.clear()
         os.environ.update(clean_environment(owner))
-    if not limits.threads and not limits.writes:
+    if not limits.threads:
         _lower(resource.RLIMIT_NPROC, 0)  # counted per user: only after the ids are the owner's
     privileges.gain_nothing()
     privileges.end_with_parent(signal.SIGKILL)

@@ -1,8 +1,10 @@
 """The one door for running a program: by its place below the system's folders, with a limit, never by a shell."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 _FOLDERS = ("/usr/bin", "/bin", "/usr/sbin", "/sbin")
 _SECONDS = 10.0
@@ -12,19 +14,27 @@ _MOST = 1 << 20
 _KEPT = ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR")
 
 
-def ask_own(arguments: Sequence[str], environ: Mapping[str, str]) -> str | None:
+def ask_own(arguments: Sequence[str], environ: Mapping[str, str], seconds: float = _PATIENCE) -> str | None:
     """What a tool of this process's own user says; ``None`` when it fails or takes too long.
 
-    Never with more rights than that user's, and in whatever folder this process stands, which is an empty one.
+    Never with more rights than that user's. What the tool started goes with it, and is not waited for longer.
     """
     try:
-        done = subprocess.run(  # noqa: S603 - by its whole path, which the caller has found to be nobody else's
+        tool = subprocess.Popen(  # noqa: S603 - by its whole path, which the caller has found to be nobody else's
             list(arguments), env=dict(environ), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, timeout=_PATIENCE, check=False,
+            stderr=subprocess.DEVNULL, process_group=0,
         )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
+    except OSError:
         return None
-    return done.stdout[:_MOST].decode("utf-8", "surrogateescape") if done.returncode == 0 else None
+    with tool:
+        try:
+            said, _ = tool.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(tool.pid, signal.SIGKILL)
+    return said[:_MOST].decode("utf-8", "surrogateescape") if tool.returncode == 0 else None
 
 
 def run(program: str, arguments: Sequence[str], environ: Mapping[str, str]) -> str | None:
