@@ -109,7 +109,7 @@ def test_pip_says_the_new_folder_and_the_old_one_when_it_is_taken_back(case: Cas
     )
     assert machine.ask("cache", "dir") == os.path.realpath(new)
     assert [each.path for each in Pip().in_force(machine.surroundings())] == [new]
-    original = Pip().point_back(path.read_bytes(), edit.before, new)
+    original = Pip().point_back(path.read_bytes(), edit, old, new)
     assert original == edit.before
     path.unlink() if original is None else path.write_bytes(original)
     assert machine.ask("config", "get", "global.cache-dir") == before

@@ -6,7 +6,6 @@ import pytest
 
 from cachewarden.ecosystems.base import Edit, Surroundings
 from cachewarden.ecosystems.conda import Conda
-from cachewarden.ecosystems.conda_repoint import point_back
 from cachewarden.ecosystems.condarc_edit import items_of, with_items
 from cachewarden.ecosystems.overlay import with_edit
 from cachewarden.model.caches import Owner
@@ -96,6 +95,7 @@ def test_every_conda_that_used_the_old_folder_uses_the_new_one() -> None:
 
 @pytest.mark.parametrize("original", ["pkgs_dirs:\n  - /old", "pkgs_dirs: [/old]"])
 def test_taking_back_a_file_without_a_last_newline_to_which_lines_were_added_breaks_nothing(original: str) -> None:
-    current = with_items(original, [NEW], ["/old"])
-    current += ("" if current.endswith("\n") else "\n") + "channels: [a]\n"
-    assert point_back(current.encode(), original.encode(), NEW) == f"{original}\nchannels: [a]\n".encode()
+    made = with_items(original, [NEW], ["/old"])
+    current = made + ("" if made.endswith("\n") else "\n") + "channels: [a]\n"
+    edit = Edit("", original.encode(), made.encode())
+    assert Conda().point_back(current.encode(), edit, "/old", NEW) == f"{original}\nchannels: [a]\n".encode()

@@ -1,12 +1,16 @@
 """Editing pkgs_dirs in a condarc: what a person wrote stays, byte for byte."""
 
+import re
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cachewarden.ecosystems.base import Edit
 from cachewarden.ecosystems.conda_repoint import point_back
 from cachewarden.ecosystems.condarc import parse
-from cachewarden.ecosystems.condarc_edit import items_of, with_items, without_key
+from cachewarden.ecosystems.condarc_edit import items_of, with_items
 
 NEW = "/media/usb/pkgs"
 
@@ -80,10 +84,6 @@ def test_any_path_is_read_back_as_it_was(path: str) -> None:
     assert listed(with_items("pkgs_dirs: [/a]\n", [path], [])) == [path, "/a"]
 
 
-def test_the_key_can_be_taken_out() -> None:
-    assert without_key("a: 1\npkgs_dirs:\n  - /x\n  - /y\nb: 2\n") == "a: 1\nb: 2\n"
-
-
 WORDS = st.sampled_from(["/old", "/b", "/c d", "/e"])
 COMMENTS = st.sampled_from(["", "  # why", "  #!top"])
 LINES = st.sampled_from(["channels: [a, b]", "# a comment", "", "ssl_verify: true  # x", "channel_alias: http://x"])
@@ -120,23 +120,125 @@ def test_pointing_there_says_what_is_meant_and_keeps_all_other_lines(text: str) 
 @given(condarcs())
 def test_pointing_back_gives_what_was_listed_before(text: str) -> None:
     edited = with_items(text, [NEW], ["/old"]).encode()
-    back = point_back(edited, text.encode(), NEW)
-    assert back is not None
-    assert items_of(back.decode()) == items_of(text)
+    assert point_back(edited, Edit("", text.encode(), edited), "/old", NEW) == text.encode()
 
 
-def test_pointing_back_leaves_what_was_added_since() -> None:
-    before = "channels: [a]\npkgs_dirs:\n  - /old\n"
-    now = with_items(before, [NEW], ["/old"]).replace("channels: [a]", "channels: [a, b]  # more")
-    assert point_back(now.encode(), before.encode(), NEW) == before.replace("[a]", "[a, b]  # more").encode()
+def back(now: str, was: str | None, put_first: Sequence[str] = (NEW,), drop: Sequence[str] = ("/old",)) -> str | None:
+    """``now`` taken back, of which our edit of ``was`` is the beginning."""
+    before = None if was is None else was.encode()
+    edit = Edit("", before, with_items(was or "", put_first, drop).encode())
+    result = point_back(now.encode(), edit, "/old", NEW)
+    again = None if result is None else point_back(result, edit, "/old", NEW)
+    assert again == result, "it does more when it is done twice"
+    return None if result is None else result.decode()
 
 
-def test_pointing_back_touches_nothing_when_somebody_named_another_folder() -> None:
-    now = b"pkgs_dirs:\n  - /elsewhere\n"
-    assert point_back(now, b"", NEW) is now
+def made(was: str, put_first: Sequence[str] = (NEW,), drop: Sequence[str] = ("/old",)) -> str:
+    return with_items(was, put_first, drop)
 
 
-def test_a_file_that_was_not_there_goes_again_unless_something_else_is_in_it() -> None:
-    made = with_items("", [NEW], []).encode()
-    assert point_back(made, None, NEW) is None
-    assert point_back(made + b"channels: [a]\n", None, NEW) == b"channels: [a]\n"
+class TestTakingBack:
+    def test_leaves_what_was_added_elsewhere(self) -> None:
+        was = "channels: [a]\npkgs_dirs:\n  - /old\n"
+        now = made(was).replace("channels: [a]", "channels: [a, b]  # more")
+        assert back(now, was) == was.replace("[a]", "[a, b]  # more")
+
+    def test_touches_nothing_when_somebody_named_another_folder(self) -> None:
+        now = "pkgs_dirs:\n  - /elsewhere\n"
+        assert back(now, "") == now
+
+    def test_leaves_nothing_of_a_file_that_was_not_there_unless_something_else_is_in_it(self) -> None:
+        assert back(made(""), None) is None
+        assert back(made("") + "channels: [a]\n", None) == "channels: [a]\n"
+
+    @pytest.mark.parametrize(
+        "was",
+        [
+            "pkgs_dirs:\n  - /old  # home\n  # shared\n  - /b  # b\n",
+            'pkgs_dirs: [/old, "/b"]  # c\n',
+            "pkgs_dirs: [\n  /old,  # home\n  '/b',\n]\n",
+            "pkgs_dirs:\n- /old\n- /b",
+        ],
+    )
+    def test_keeps_what_was_listed_since_and_brings_the_old_line_back_with_its_comment(self, was: str) -> None:
+        now = made(was)
+        now = now.replace("- /b", "- /users/pkgs  # mine\n  - /b") if "- /b" in now else now
+        now = re.sub(r"([\"']?/b)", r"/users/pkgs, \1", now) if "- /b" not in now else now
+        now = now.replace("\n- /users/pkgs  # mine\n  - /b", "\n- /users/pkgs  # mine\n- /b")
+        result = back(now, was)
+        assert result is not None
+        assert items_of(result) == ["/old", "/users/pkgs", "/b"]
+        for comment in ("# home", "# shared", "# b", "# mine", "# c"):
+            assert (comment in result) is (comment in was + now), comment
+
+    def test_does_not_bring_back_what_was_deleted_since(self) -> None:
+        was = "pkgs_dirs:\n  - /old\n  - /b\n  - /c\n"
+        assert back(made(was).replace("  - /b\n", ""), was) == "pkgs_dirs:\n  - /old\n  - /c\n"
+        assert back(f"pkgs_dirs: [{NEW}, /c]\n", "pkgs_dirs: [/old, /b, /c]\n") == "pkgs_dirs: [/old, /c]\n"
+
+    def test_puts_the_old_folder_behind_those_that_were_before_it(self) -> None:
+        was = "pkgs_dirs:\n  - /unwritable\n  - /old\n"
+        assert back(made(was) + "  - /users/pkgs\n", was) == was + "  - /users/pkgs\n"
+
+    def test_of_a_destination_that_was_listed_before_puts_that_back_to_its_place(self) -> None:
+        was = f"pkgs_dirs:\n  - /x\n  - /old\n  - {NEW}\n"
+        assert back(made(was) + "  - /users/pkgs\n", was) == was + "  - /users/pkgs\n"
+        assert back(was, was) == was
+
+    def test_takes_out_only_what_we_wrote_when_the_old_folder_stayed_listed(self) -> None:
+        was = "pkgs_dirs: [/a, /old]\n"
+        now = made(was, [NEW, "/old"], [])
+        assert (
+            back(now.replace("/a", "/a, /mine/pkgs"), was, [NEW, "/old"], []) == "pkgs_dirs: [/a, /old, /mine/pkgs]\n"
+        )
+        assert back(f"pkgs_dirs: [{NEW}]\n", "pkgs_dirs: [/old]\n", [NEW, "/old"], []) == "pkgs_dirs: [/old]\n"
+
+    def test_of_defaults_that_had_to_be_named_leaves_no_key(self) -> None:
+        was, first = "channels: [a]\n", [NEW, "/home/a/.conda/pkgs"]
+        now = made(was, first)
+        assert back(f"# top\n{now}ssl_verify: true\n", was, first) == "# top\nchannels: [a]\nssl_verify: true\n"
+        assert back(now.replace("  - /home/a/.conda/pkgs\n", "") + "# end\n", was, first) == was + "# end\n"
+
+    def test_keeps_the_defaults_named_when_somebody_has_listed_more_since(self) -> None:
+        """Else the tool would forget them: the old folder, to which the cache came back, is one."""
+        was, first = "channels: [a]\n", [NEW, "/home/a/.conda/pkgs"]
+        now = made(was, first) + "  - /users/pkgs\n"
+        assert back(now, was, first) == now.replace(NEW, "/old")
+
+    @pytest.mark.parametrize(
+        ("was", "more", "expected"),
+        [
+            ("{}\n", "{}# more\n", "{}\n# more\n"),
+            ("{channels: [a]}\n", "# more\n{}", "# more\n{{channels: [a]}}\n"),
+            ("{pkgs_dirs: [/old], channels: [a]}\n", "# more\n{}", "# more\n{{pkgs_dirs: [/old], channels: [a]}}\n"),
+            ("pkgs_dirs:\n", "{}x: 1\n", "pkgs_dirs:\nx: 1\n"),
+            ("pkgs_dirs: ~  # none\n", "{}x: 1\n", "pkgs_dirs: ~  # none\nx: 1\n"),
+            ("pkgs_dirs: []\n", "{}x: 1\n", "pkgs_dirs: []\nx: 1\n"),
+            ("pkgs_dirs: [ '/old' , /b ]", "{}\nx: 1\n", "pkgs_dirs: [ '/old' , /b ]\nx: 1\n"),
+            ("pkgs_dirs: [\n  /old,  # c\n  /b\n  ]\n", "{}x: 1\n", "pkgs_dirs: [\n  /old,  # c\n  /b\n  ]\nx: 1\n"),
+            ("x: 1", "# top\n{}", "# top\nx: 1"),
+            ("x: 1\r\n", "{}y: 2\r\n", "x: 1\r\ny: 2\r\n"),
+            ("\ufeffx: 1\n", "{}y: 2\n", "\ufeffx: 1\ny: 2\n"),
+            ("x: 1\n...\n", "# top\n{}", "# top\nx: 1\n...\n"),
+        ],
+    )
+    def test_of_a_file_that_was_edited_elsewhere_gives_our_key_as_it_was(
+        self, was: str, more: str, expected: str
+    ) -> None:
+        assert back(more.replace("{}", made(was), 1), was) == expected.replace("{{", "{").replace("}}", "}")
+
+    @pytest.mark.parametrize("more", ["a: &x [1]\nb: *x\n", "base: &b {c: 1}\nd:\n  <<: *b\n", "t: !!str 1\n"])
+    def test_is_not_stopped_by_anchors_and_tags_that_are_nothing_to_our_key(self, more: str) -> None:
+        was = "pkgs_dirs:\n  - /old\n"
+        assert back(made(was) + more, was) == was + more
+
+    @pytest.mark.parametrize(
+        "now", ["pkgs_dirs: &x [{}]\n", "pkgs_dirs: [{}\n", "- {}\n", 'a: "\\UFFFFFFFF"\n# {}\n']
+    )
+    def test_leaves_what_cannot_be_edited(self, now: str) -> None:
+        now = now.format(NEW)
+        assert back(now, "pkgs_dirs: [/old]\n") == now
+
+    def test_goes_on_where_the_list_is_written_in_a_way_that_it_would_not_write_to(self) -> None:
+        now = f"pkgs_dirs: [{NEW}, '/a\n  b']  # x\n"
+        assert back(now, "pkgs_dirs: [/old]\n") == "pkgs_dirs: [/old, '/a\n  b']  # x\n"

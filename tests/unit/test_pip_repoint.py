@@ -191,13 +191,14 @@ class TestItIsRefused:
 def test_pointing_back_gives_the_file_as_it_was() -> None:
     surroundings = around({USER: b"[global]\r\ncache-dir = ~/c\r\n"})
     edit = point(surroundings, "/home/alice/c")
-    assert Pip().point_back(edit.after, edit.before, NEW) == edit.before
-    assert Pip().point_back(point(around()).after, None, NEW) is None
+    assert Pip().point_back(edit.after, edit, DEFAULT, NEW) == edit.before
+    made = point(around())
+    assert Pip().point_back(made.after, made, DEFAULT, NEW) is None
 
 
 def test_pointing_back_leaves_what_cannot_be_read() -> None:
-    assert Pip().point_back(b"\xff", None, NEW) == b"\xff"
-    assert Pip().point_back(b"[global]\n", b"\xff", NEW) == b"[global]\n"
+    assert Pip().point_back(b"\xff", Edit(USER, None, b"x"), DEFAULT, NEW) == b"\xff"
+    assert Pip().point_back(b"[global]\n", Edit(USER, b"\xff", b"x"), DEFAULT, NEW) == b"[global]\n"
 
 
 class Running:

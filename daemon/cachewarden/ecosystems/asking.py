@@ -2,6 +2,9 @@
 
 conda prints the merged list as JSON (``conda config --show pkgs_dirs --json``); pip prints a line (``pip cache dir``)
 which is that of the section ``[cache]`` and of ``[global]``, not of ``[install]``.
+
+Root's tools are never run, not even for a question: ``conda`` as uid 0 rewrites files of all users
+(``conda/core/envs_manager.py``), and both load plugins and configuration that others may have put there.
 """
 
 import json
@@ -23,7 +26,12 @@ class Question:
 
 
 def questions(ecosystem: str, surroundings: Surroundings, using: tuple[InForce, ...]) -> tuple[Question, ...]:
-    """Of the programs that are there; ``using`` is what our own resolver says of the ecosystem's tools."""
+    """Of the programs that are there; ``using`` is what our own resolver says of the ecosystem's tools.
+
+    None where the owner is uid 0, as whom no tool is run: then the resolver's word alone counts.
+    """
+    if surroundings.owner.uid == 0:
+        return ()
     if ecosystem == "pip":
         there = [path for path in _PIPS if surroundings.files.stat(path) is not None]
         return tuple(Question((path, "cache", "dir"), path) for path in there[:1])

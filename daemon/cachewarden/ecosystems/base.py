@@ -148,11 +148,12 @@ class Ecosystem(Protocol):
         """
         ...
 
-    def point_back(self, current: bytes, original: bytes | None, new: str) -> bytes | None:
-        """``current`` as it was before ``point``, with all that was changed since by others; never raises.
+    def point_back(self, current: bytes, edit: Edit, old: str, new: str) -> bytes | None:
+        """``current`` as it was before ``edit``, which ``point`` gave, with all that others changed since.
 
-        Exactly ``original`` while nobody else wrote; ``current`` itself when it no longer says ``new``; ``None``
-        when there was no file and nothing is left in it.
+        Exactly ``edit.before`` while nobody else wrote; ``current`` itself when it no longer says ``new``, or cannot
+        be read any more; ``None`` when there was no file and nothing is left in it. Done twice it does no more, and
+        it never raises.
         """
         ...
 

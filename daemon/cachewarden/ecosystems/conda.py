@@ -75,9 +75,9 @@ class Conda:
         """See ``conda_repoint``."""
         return conda_repoint.point(surroundings, old, new, keep=keep)
 
-    def point_back(self, current: bytes, original: bytes | None, new: str) -> bytes | None:
+    def point_back(self, current: bytes, edit: Edit, old: str, new: str) -> bytes | None:
         """See ``conda_repoint``."""
-        return conda_repoint.point_back(current, original, new)
+        return conda_repoint.point_back(current, edit, old, new)
 
     def busy(self, cache: Cache, context: Context) -> str | None:
         """A running tool, or a lock that is held anywhere in the cache."""

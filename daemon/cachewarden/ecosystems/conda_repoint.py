@@ -161,28 +161,47 @@ def _refuse_what_overrides(after: Surroundings, users: Sequence[InForce], edit: 
         )
 
 
-def point_back(current: bytes, original: bytes | None, new: str) -> bytes | None:
+def point_back(current: bytes, edit: Edit, old: str, new: str) -> bytes | None:
     """See ``base.Ecosystem.point_back``."""
+    if current in (edit.after, edit.before):
+        return edit.before
     try:
-        now, was = current.decode("utf-8"), "" if original is None else original.decode("utf-8")
+        now, was, made = (each.decode("utf-8") for each in (current, edit.before or b"", edit.after))
         items = condarc_edit.items_of(now)
         if new not in items:
             return current
-        result = _back(now, was, [each for each in items if each != new], new)
-    except (UnicodeDecodeError, ValueError):
+        wanted = _before_us(items, condarc_edit.items_of(was), condarc_edit.items_of(made), old, new)
+        result = condarc_edit.taken_back(now, was, made, wanted or ([] if condarc_edit.has_key(was) else None))
+    except ValueError:  # UnicodeDecodeError is one
         return current
-    return None if original is None and not result.strip() else result.encode("utf-8")
+    return None if edit.before is None and not result.strip() else result.encode("utf-8")
 
 
-def _back(now: str, was: str, left: list[str], new: str) -> str:
-    before = condarc_edit.items_of(was)
-    lines = condarc_edit.region(was)
-    if lines is None and not before:
-        if all(each.endswith("/pkgs") for each in left):  # the defaults that had to be named
-            after = condarc_edit.without_key(now)
-            return was if after.rstrip("\r\n") == was.rstrip("\r\n") else after
-        return condarc_edit.with_items(now, [], [new])
-    if lines is not None and set(left) <= set(before):
-        return condarc_edit.with_region(now, lines)
-    missing = [each for each in before if each not in left]
-    return condarc_edit.with_items(now, missing, [new])
+def _before_us(now: Sequence[str], was: Sequence[str], made: Sequence[str], old: str, new: str) -> list[str]:
+    """The list ``now`` with all that others did since, without what we did to make ``made`` of ``was``.
+
+    Where nothing was listed, what we added are the default folders. They stay when somebody has listed more since:
+    without them the tool would forget them, and the old folder too.
+    """
+    if not was:
+        if set(now) <= set(made):
+            return []
+        return list(dict.fromkeys(old if each == new else each for each in now))
+    ours = {each for each in made if each not in was}
+    left = _in_order([each for each in now if each not in ours], was, made)
+    place = sum(each not in ours for each in now[: now.index(new)]) if new in ours else 0
+    for at, each in enumerate(was):
+        if each in made or each in left:
+            continue
+        behind = max((left.index(other) + 1 for other in was[:at] if other in left), default=place)
+        left.insert(behind, each)
+    return left or [old]
+
+
+def _in_order(left: list[str], was: Sequence[str], made: Sequence[str]) -> list[str]:
+    """What we brought into another order is as before, unless somebody did the same since."""
+    moved = [each for each in dict.fromkeys(made) if each in was and each in left]
+    if [each for each in left if each in moved] != moved:
+        return left
+    again = iter([each for each in dict.fromkeys(was) if each in moved])
+    return [next(again) if each in moved else each for each in left]

@@ -94,9 +94,9 @@ class Pip:
         """See ``pip_repoint``."""
         return pip_repoint.point(surroundings, old, new)
 
-    def point_back(self, current: bytes, original: bytes | None, new: str) -> bytes | None:
+    def point_back(self, current: bytes, edit: Edit, old: str, new: str) -> bytes | None:  # noqa: ARG002 - one cache
         """See ``pip_repoint``."""
-        return pip_repoint.point_back(current, original, new)
+        return pip_repoint.point_back(current, edit, new)
 
     def busy(self, cache: Cache, context: Context) -> str | None:
         """Any pip of the owner: it may be building in ``wheels``, and reads the configuration when it starts."""

@@ -63,10 +63,12 @@ def point(surroundings: Surroundings, old: str, new: str) -> Edit:
     return edit
 
 
-def point_back(current: bytes, original: bytes | None, new: str) -> bytes | None:
+def point_back(current: bytes, edit: Edit, new: str) -> bytes | None:
     """See ``base.Ecosystem.point_back``."""
+    if current == edit.after:
+        return edit.before
     try:
-        before = None if original is None else original.decode("utf-8")
+        before = None if edit.before is None else edit.before.decode("utf-8")
         after = without_cache_dir(current.decode("utf-8"), before, new)
     except UnicodeDecodeError:
         return current

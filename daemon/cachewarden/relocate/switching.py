@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from cachewarden.ecosystems import asking
-from cachewarden.ecosystems.base import Ecosystem, Surroundings
+from cachewarden.ecosystems.base import Ecosystem, Edit, Surroundings
 from cachewarden.model.errors import RefusedError
 from cachewarden.model.relocations import Heading, Method, Relocation
 from cachewarden.system import durable
@@ -39,7 +39,8 @@ class Switch:
     def forward(self, record: Relocation) -> None:
         """Writes the configuration that names the new place, and asks whether it is believed.
 
-        RefusedError, with everything as before, when somebody else's word is stronger.
+        RefusedError when somebody else's word is stronger: then all is as before, with what a person wrote into the
+        file while the tools were asked.
         """
         durable.sweep(*os.path.split(record.config))
         current = durable.read(record.config, LIMIT)
@@ -50,28 +51,34 @@ class Switch:
             durable.make_folders(os.path.dirname(record.config))
             durable.write(record.config, after or b"", 0o644)
         if why := self.disbelieved(record):
-            self._put_back(record.config, before)
+            self.backward(record)
             raise RefusedError(why)
 
     def backward(self, record: Relocation) -> None:
-        """The configuration as it was, byte for byte; of one that was edited since only our key changes."""
+        """The configuration as it was, byte for byte; of one that was edited since only our key changes.
+
+        Done twice it does no more; a file that is gone stays so.
+        """
+        durable.sweep(*os.path.split(record.config))
         current = durable.read(record.config, LIMIT)
         if current is None:
             return
-        original = _bytes(record.original)
-        unedited = current == _bytes(record.written)
-        back = original if unedited else self.ecosystem.point_back(current, original, record.new)
-        self._put_back(record.config, back)
+        edit = Edit(record.config, _bytes(record.original), _bytes(record.written) or b"")
+        back = self.ecosystem.point_back(current, edit, record.old, record.new)
+        if back is None:
+            durable.remove(record.config)
+        elif back != current:
+            durable.write(record.config, back, 0o644)
 
-    def _put_back(self, path: str, data: bytes | None) -> None:
-        durable.sweep(*os.path.split(path))
-        if data is None:
-            durable.remove(path)
-        elif durable.read(path, LIMIT) != data:
-            durable.write(path, data, 0o644)
+    def must_be_left(self, record: Relocation) -> None:
+        """RefusedError when the file that was taken back still names the new place, by a line that is not ours."""
+        using = self.ecosystem.in_force(self.surroundings)
+        still = next((each for each in using if (each.path, each.place) == (record.new, record.config)), None)
+        if still:
+            raise RefusedError(f"{still.tool} still uses {record.new}, by {still.where}: remove that, and try again")
 
     def disbelieved(self, record: Relocation) -> str | None:
-        """Who does not use the new place now: by our resolver, then by the tools where they are present."""
+        """Who does not use the new place now: by our resolver, then by the tools where they may be asked."""
         using = self.ecosystem.in_force(self.surroundings)
         if not any(each.path == record.new for each in using):
             return f"{record.ecosystem} does not use {record.new} after {record.config} was written"
@@ -160,6 +167,7 @@ def tell(switch: Switch, record: Relocation) -> None:
         switch.forward(record)
     else:
         switch.backward(record)
+        switch.must_be_left(record)
 
 
 def _text(data: bytes | None) -> str | None:
