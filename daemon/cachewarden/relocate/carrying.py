@@ -144,7 +144,7 @@ class Carrier:
         try:
             done = copy_tree(
                 source, target, way=way, trust=trust, granularity=self._course.record.granularity, leave=OWN_NAMES,
-                may_go_on=self._tools.may_go_on, progress=progress,
+                may_go_on=self._tools.may_go_on, progress=progress, pause=self._tools.enough,
             )  # fmt: skip
         except CopyStoppedError as stopped:
             self._sums.copied += stopped.bytes
