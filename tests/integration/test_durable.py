@@ -80,6 +80,37 @@ def test_an_ordinary_folder_can_do_everything_and_is_left_as_it_was(tmp_path: Pa
     assert os.listdir(tmp_path) == []
 
 
+def test_what_a_killed_probe_left_goes_with_the_next_one(tmp_path: Path) -> None:
+    left = tmp_path / f"{places.PROBE}-0011223344556677"
+    left.mkdir()
+    (left / "file").write_bytes(b"cachewarden")
+    (left / "link").hardlink_to(left / "file")
+    (left / "symlink").symlink_to("file")
+    (left / ("n" * 250)).mkdir()
+    (tmp_path / f"{places.PROBE}-empty").mkdir()
+    assert places.probe(str(tmp_path)).error == ""
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["file", "link", "thesis.tex", "symlink"])
+def test_what_only_has_the_name_of_a_probe_stays(tmp_path: Path, name: str) -> None:
+    left = tmp_path / f"{places.PROBE}-0011223344556677"
+    left.mkdir()
+    if name == "symlink":
+        (left / name).symlink_to("elsewhere")
+    else:
+        (left / name).write_bytes(b"years of work")
+    (tmp_path / f"{places.PROBE}-link").symlink_to(left)
+    assert places.probe(str(tmp_path)).error == ""
+    assert os.listdir(left) == [name]
+
+
+def test_a_probe_leaves_another_that_is_at_work_alone(tmp_path: Path) -> None:
+    with places._playground(str(tmp_path)) as ground:
+        assert places.probe(str(tmp_path)).error == ""
+        assert os.fstat(ground).st_nlink
+
+
 def test_where_nothing_can_be_made_the_probe_says_why(tmp_path: Path) -> None:
     assert places.probe(str(tmp_path / "missing")).error == "No such file or directory"
 

@@ -12,6 +12,7 @@ import pytest
 from builders.disks import why_no_loop_disks
 from builders.moves import House, Killed, fill_conda, fill_pip, house, in_a_child, is_open, looks
 from cachewarden.model.relocations import Errand, Method, MoveOrder
+from cachewarden.system.places import PROBE
 
 pytestmark = [
     pytest.mark.root,
@@ -51,7 +52,8 @@ def check_finished(place: House, ecosystem: str, whole: Looks) -> None:
     for _ in range(3):
         place.settle()
     assert not is_open(place.records()), [(each.phase, each.heading, each.why) for each in place.records()]
-    assert not place.litter()
+    # What a trial of the destination left goes with the next trial there: nothing of a move was begun yet.
+    assert not [each for each in place.litter() if PROBE not in each]
     check_whole(place, ecosystem, whole)
 
 
@@ -104,3 +106,7 @@ def test_a_kill_at_random_instants_leaves_a_whole_cache_and_the_next_start_ends_
         check_whole(place, ecosystem, whole)
         check_finished(place, ecosystem, whole)
     assert killed > 35
+    if place.records():
+        place.run(Errand.RESTORE, ecosystem)
+    assert not place.run(Errand.RELOCATE, ecosystem, method=method).error
+    assert not place.litter()

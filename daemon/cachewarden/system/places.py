@@ -1,6 +1,7 @@
 """What a place can do, found out by doing it, and what a machine does to places by itself."""
 
 import errno
+import fcntl
 import fnmatch
 import os
 import re
@@ -13,6 +14,9 @@ PROBE = ".cachewarden-probe"
 """What the names of things begin with that are made to try what a place can do."""
 _MADE = ("link", "symlink", "file")
 _LONGEST = 250
+_LONG = "n" * _LONGEST
+_CONTENT = b"cachewarden"
+_MOST_LEFT = 20
 _TMPFILES = ("/usr/lib/tmpfiles.d", "/run/tmpfiles.d", "/etc/tmpfiles.d")
 _FSTAB = "/etc/fstab"
 _MOST_TEXT = 1 << 20
@@ -58,15 +62,17 @@ def probe(folder: str) -> Abilities:
 def _playground(folder: str) -> Iterator[int]:
     """An open folder that was just made: others may write above it, so its name tells nothing and is not believed.
 
-    Only names that were made here are removed, through the descriptor: what a kill leaves stays.
+    Only names that were made here are removed, through the descriptor.
     """
     above = _open_above(folder)
     try:
+        _sweep(folder, above)
         name = _new_name()
         os.mkdir(name, 0o700, dir_fd=above)
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
         try:
             _must_be_ours(fd, above)
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # it is in use, and no leftover
             try:
                 yield fd
             finally:
@@ -76,6 +82,43 @@ def _playground(folder: str) -> Iterator[int]:
             os.close(fd)
     finally:
         os.close(above)
+
+
+def _sweep(folder: str, above: int) -> None:
+    """What a trial left that was killed goes, where it can be nothing else: whoever renamed a folder loses none."""
+    with suppress(OSError):
+        names = [name for name in os.listdir(folder) if name.startswith(f"{PROBE}-")]
+        for name in names[:_MOST_LEFT]:
+            with suppress(OSError):
+                _remove_left(above, name)
+
+
+def _remove_left(above: int, name: str) -> None:
+    fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(fd).st_uid == os.geteuid() and all(_is_left(each, fd) for each in os.listdir(fd)):
+            _clear(fd)
+            with suppress(OSError):
+                os.rmdir(_LONG, dir_fd=fd)
+            _remove_made(above, name, fd)
+    finally:
+        os.close(fd)
+
+
+def _is_left(name: str, ground: int) -> bool:
+    """Whether it is what a trial makes, to the byte."""
+    if name == "symlink":
+        return os.readlink(name, dir_fd=ground) == "file"
+    if name == _LONG:
+        return True  # only a folder without anything in it is removed
+    if name not in _MADE:
+        return False
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=ground)
+    try:
+        return stat.S_ISREG(os.fstat(fd).st_mode) and os.read(fd, len(_CONTENT) + 1) in (b"", _CONTENT)
+    finally:
+        os.close(fd)
 
 
 def _open_above(folder: str) -> int:
@@ -108,7 +151,7 @@ def _remove_made(above: int, name: str, fd: int) -> None:
 def _try_all(ground: int) -> Abilities:
     fd = os.open("file", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=ground)
     try:
-        os.write(fd, b"cachewarden")
+        os.write(fd, _CONTENT)
         modes = _works(lambda: os.fchmod(fd, 0o755)) and stat.S_IMODE(os.fstat(fd).st_mode) == 0o755
         modes = modes and _works(lambda: os.fchmod(fd, 0o640)) and stat.S_IMODE(os.fstat(fd).st_mode) == 0o640
         os.utime(fd, ns=(_STAMP, _STAMP))
@@ -120,8 +163,7 @@ def _try_all(ground: int) -> Abilities:
         hard_links=_works(lambda: os.link("file", "link", src_dir_fd=ground, dst_dir_fd=ground)),
         modes=modes,
         case=not _exists("FILE", ground),
-        long_names=_works(lambda: os.mkdir("n" * _LONGEST, dir_fd=ground))
-        and _works(lambda: os.rmdir("n" * _LONGEST, dir_fd=ground)),
+        long_names=_works(lambda: os.mkdir(_LONG, dir_fd=ground)) and _works(lambda: os.rmdir(_LONG, dir_fd=ground)),
         granularity=1
         if off == 0
         else 1_000
