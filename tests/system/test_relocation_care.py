@@ -378,3 +378,47 @@ def test_a_person_who_repeats_the_command_while_the_disk_is_away_hears_so(place:
     again = place.run(Errand.RELOCATE)
     assert "not here" in again.error
     place.disk.mount()
+
+
+def test_a_move_with_little_patience_comes_to_an_end_after_a_kill(place: House) -> None:
+    """What is there is compared by its contents then, which may take longer than a policy's move has of a cycle."""
+    to = place.to("pip")
+    fill_pip(place.home / ".cache/more", 150)
+    shutil.move(place.home / ".cache/more/http-v2", place.home / ".cache/pip/http-v2/more")
+    killed_with(place, place.order(Errand.RELOCATE, "pip"), lambda: files_in(to) >= 300)
+    impatient = replace(SETTLE, patience=1)
+    cycles = 0
+    while place.records()[0].phase is not Phase.SETTLED:
+        place.settle_all(impatient)
+        cycles += 1
+        assert cycles < 60
+    assert place.named("pip") == to
+
+
+# -- two caches that become one -------------------------------------------------------------------------------------
+
+
+def test_two_packages_of_one_name_do_not_become_a_mixture(place: House, tmp_path: Path) -> None:
+    """One of another channel was fetched while the disk was away."""
+    base = fill_conda(place.home, tmp_path)
+    (place.home / ".condarc").write_text("channels:\n  - a\n")
+    (base.pkgs / "urls.txt").write_text("https://files.invalid/a/made3-1.0-0.conda\n")
+    place.run(Errand.RELOCATE, "conda")
+    place.disk.unmount()
+    place.settle()
+    package = base.pkgs / "made3-1.0-0"
+    (package / "info").mkdir(parents=True)
+    (package / "lib").mkdir()
+    (package / "lib/f0").write_text("channel B")
+    os.utime(package / "lib/f0", (10**9, 10**9))
+    for name in ("index.json", "repodata_record.json", "paths.json"):
+        (package / "info" / name).write_text('{"channel": "B"}')
+    (base.pkgs / "urls.txt").write_text("https://files.invalid/b/made3-1.0-0.conda\n")
+    whole = looks(package)
+    place.disk.mount()
+    place.settle()
+    assert place.named("conda") == place.to("conda")
+    assert looks(place.to("conda") / "made3-1.0-0") == whole
+    urls = [f"https://files.invalid/{channel}/made3-1.0-0.conda" for channel in "ab"]
+    assert (place.to("conda") / "urls.txt").read_text().splitlines() == urls
+    assert not base.pkgs.exists()
