@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from cachewarden.ecosystems.base import Surroundings
-from cachewarden.relocate.places import is_for_disks, no_place_of_roots, not_here
+from cachewarden.relocate.places import is_for_disks, left_over, no_place_of_roots, not_here, own_mount, share_room
 from cachewarden.system.files import parse_mount
 from cachewarden.system.ports import Mount
 from fakes import FakeFiles
@@ -73,3 +73,39 @@ def test_the_folders_for_disks_are_known() -> None:
     assert [is_for_disks(path) for path in ("/media/usb", "/run/media/ann/x", "/mnt", "/srv", "/mnts")] == [
         True, True, True, False, False,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("0:33 /@ / rw - btrfs /dev/sda2 rw", "0:33 /@home /home rw - btrfs /dev/sda2 rw", True),
+        ("0:33 /@ / rw - btrfs /dev/sda2 rw", "0:34 /@home /home rw - btrfs /dev/sda2 rw", True),
+        ("0:33 / / rw - btrfs /dev/sda2 rw", "0:34 / /data rw - btrfs /dev/sdb1 rw", False),
+        ("0:40 / / rw - zfs rpool/ROOT/debian rw", "0:41 / /home rw - zfs rpool/home rw", True),
+        ("0:40 / / rw - zfs rpool/ROOT/debian rw", "0:41 / /data rw - zfs tank/home rw", False),
+        ("8:2 / / rw - ext4 /dev/sda2 rw", "8:2 /data /srv rw - ext4 /dev/sda2 rw", True),
+        ("8:2 / / rw - ext4 /dev/sda2 rw", "8:3 / /data rw - ext4 /dev/sda3 rw", False),
+        ("0:50 / / rw - overlay overlay rw", "0:51 / /data rw - overlay overlay rw", False),
+        ("0:52 / /a rw - tmpfs tmpfs rw", "0:53 / /b rw - tmpfs tmpfs rw", False),
+    ],
+)
+def test_what_shares_its_room_is_one_disk_whatever_stat_says(one: str, other: str, *, same: bool) -> None:
+    mounts = [parse_mount(f"1 1 {line}".encode())[1] for line in (one, other)]
+    assert share_room(mounts[0], mounts[1]) is share_room(mounts[1], mounts[0]) is same
+
+
+def test_a_cache_that_is_a_mount_point_is_named_as_such() -> None:
+    files = Mounted(
+        ROOT, "3 1 8:17 / /home/ann/.cache/pip rw - ext4 /dev/sdb1 rw", "4 1 8:2 /opt /opt rw - ext4 x rw"
+    )
+    assert "/home/ann/.cache/pip is a mount point (/dev/sdb1)" in str(own_mount(files, "/home/ann/.cache/pip"))
+    assert "ReadWritePaths" in str(own_mount(files, "/opt"))
+    assert own_mount(files, "/home/ann/.cache") is None
+
+
+def test_what_a_move_left_beside_a_cache_is_named_and_nothing_else_is_meant() -> None:
+    above = "/home/ann/.cache"
+    assert left_over(FakeFiles(folders=[f"{above}/pip", f"{above}/pip2.cachewarden-old"]), f"{above}/pip") is None
+    for ending in ("old", "incoming", "old-1f3c", "incoming-77"):
+        files = FakeFiles(folders=[f"{above}/pip.cachewarden-{ending}"])
+        assert f"{above}/pip.cachewarden-{ending} is there" in str(left_over(files, f"{above}/pip"))

@@ -14,7 +14,9 @@ READ_ONLY = "\n37 25 8:1 / /home ro - ext4 /dev/sda1 ro"
 
 def test_a_mount_is_read_with_its_escapes() -> None:
     assert parse_mount(LINE.format(r"/media/a\040b\134c\043d").encode()) == (
-        36, Mount("/media/a b\\c#d", "ext4", tracks_atime=True, read_only=False, device="8:1", root="/"),
+        36, Mount(
+            "/media/a b\\c#d", "ext4", tracks_atime=True, read_only=False, device="8:1", root="/", source="/dev/sda1"
+        ),
     )  # fmt: skip
 
 

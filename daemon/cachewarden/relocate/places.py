@@ -33,6 +33,8 @@ _GONE = {
 _LEAST_ROOM, _LEAST_SHARE, _ROOM_AGAIN = 16 << 20, 100, 4
 """A disk is full with less than 16 MiB or one percent, whichever is less; and is not again at four times that."""
 _MARKER_LIMIT = 4096
+_OURS = ".cachewarden-"
+"""What begins the endings of folders that a move puts beside a place."""
 
 
 def write_marker(folder: str, record: Relocation) -> None:
@@ -83,6 +85,35 @@ class Place:
     path: str
     exists: str
     mount: Mount
+
+
+def own_mount(files: Files, path: str) -> str | None:
+    """Why a cache cannot be moved from a folder that a disk is mounted at: its name cannot change places."""
+    mounts = files.mounts()
+    mount = mounts.get(path)
+    if mount is None:
+        return None
+    if _is_seen_again(mount, mounts):
+        return (
+            f"{path} is mounted onto itself: where the sandbox of the service does that, let ReadWritePaths name"
+            f" {os.path.dirname(path)}"
+        )
+    return (
+        f"{path} is a mount point ({mount.source or mount.type}): a cache that came back could not take its place"
+        f" in one step. Move it to a folder on that disk first, or mount the other disk there"
+    )
+
+
+def left_over(files: Files, path: str) -> str | None:
+    """Why a cache cannot be moved from where an earlier move left something that no record tells of."""
+    above, name = os.path.split(path)
+    left = [each for each in files.names(above) if each.startswith(f"{name}{_OURS}")]
+    if not left:
+        return None
+    return (
+        f"{above.rstrip('/')}/{left[0]} is there, which looks like what an earlier move left, and nobody knows from"
+        " what: see whether anything in it is needed, then remove it or give it another name"
+    )
 
 
 def judge(surroundings: Surroundings, to: str, source: str, caches: Iterable[str]) -> Place | str:
@@ -235,6 +266,22 @@ def _same_disk(files: Files, real: str, source: str, mount: Mount) -> str | None
         return f"{real} went away while it was looked at"
     if not stat.S_ISDIR(there.st_mode):
         return f"{real} is not a folder"
-    if there.st_dev == here.st_dev:
+    try:
+        around = files.mount_of(source)
+    except OSError as error:
+        return f"the disk of {source} cannot be told: {reason(error)}"
+    if there.st_dev == here.st_dev or share_room(mount, around):
         return f"it is on the same disk as the cache ({mount.mount}), which would gain nothing"
     return None
+
+
+def share_room(one: Mount, other: Mount) -> bool:
+    """Whether two mounts are of one filesystem or one pool: what is freed in one is free in the other.
+
+    Subvolumes of btrfs differ in the device that stat(2) gives, not in that of mountinfo; datasets of zfs in both.
+    """
+    if one.type == other.type == "zfs":
+        return one.source.split("/")[0] == other.source.split("/")[0]
+    if one.type == other.type == "btrfs" and one.source == other.source:
+        return True
+    return bool(one.device) and one.device == other.device

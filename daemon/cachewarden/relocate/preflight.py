@@ -12,7 +12,7 @@ from cachewarden.model.errors import RefusedError
 from cachewarden.model.relocations import Method, MoveOrder, Prospect
 from cachewarden.model.units import Bytes, human_bytes
 from cachewarden.relocate import sharing
-from cachewarden.relocate.places import IN_MEMORY, Place, judge, marker_of, rooted
+from cachewarden.relocate.places import IN_MEMORY, Place, judge, left_over, marker_of, own_mount, rooted
 from cachewarden.system import durable, places
 from cachewarden.system.census import Census, census
 from cachewarden.system.folders import open_folder
@@ -82,6 +82,9 @@ def _with(prospect: Prospect, **changes: object) -> Prospect:
 
 def _check(scene: Scene, order: MoveOrder, known: list[Prospect], *, trying: bool) -> Cleared:
     """``known`` grows by what is known: a refusal comes with it."""
+    files = scene.surroundings.files
+    if why := own_mount(files, scene.cache.path) or left_over(files, scene.cache.path):
+        raise _No(why)
     place = judge(scene.surroundings, order.to, _nearest_folder(scene), scene.others)
     if isinstance(place, str):
         raise _No(place, unfit=True)
@@ -95,7 +98,7 @@ def _check(scene: Scene, order: MoveOrder, known: list[Prospect], *, trying: boo
     elif trying:
         granularity, more = _by_trying(scene, place, counted)
         warnings += more
-    space = scene.surroundings.files.space(place.exists)
+    space = files.space(place.exists)
     prospect = _with(
         known[0], destination=place.path, contents=Bytes(counted.contents), files=counted.files,
         frees=Bytes(0 if order.keep else counted.frees), room=space.free, rooted=by_root,
@@ -153,7 +156,8 @@ def _check_target(scene: Scene, order: MoveOrder, place: Place) -> bool:
         raise _No(f"{place.path} does not belong to {owner.name}", unfit=True)
     if not places.may_write(place.path):
         raise _No(f"{place.path} cannot be written by {owner.name}", unfit=True)
-    inside = set(files.listing(place.path)) - {MARKER, MARKER + durable.TEMPORARY}
+    ours = {MARKER, MARKER + durable.TEMPORARY}
+    inside = {each for each in files.listing(place.path) if each not in ours and not each.startswith(places.PROBE)}
     if inside and place.path == place.mount.mount:
         raise _No(
             f"{place.path} is a whole disk: name a folder on it, as {place.path}/{scene.ecosystem.name}", unfit=True

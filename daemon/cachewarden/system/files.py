@@ -157,6 +157,7 @@ def parse_mount(line: bytes) -> tuple[int, Mount]:
         disk_read_only=b"ro" in super_options,
         device=os.fsdecode(fields[2]),
         root=_unescaped(fields[3]),
+        source=_unescaped(rest[1]) if len(rest) > 1 else "",
     )
 
 

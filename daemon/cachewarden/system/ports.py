@@ -98,7 +98,8 @@ class Mount:
     """A line of mountinfo that matters.
 
     ``read_only`` here: in a sandbox a disk can be so that is writable elsewhere. ``disk_read_only``: for everybody.
-    ``root`` is the folder of the filesystem ``device`` (major:minor) that is seen at the mount point.
+    ``root`` is the folder of the filesystem ``device`` (major:minor) that is seen at the mount point; ``source`` is
+    what was mounted, in the words of its type: a device, a dataset, a share.
     """
 
     mount: str
@@ -108,6 +109,7 @@ class Mount:
     disk_read_only: bool = False
     device: str = ""
     root: str = ""
+    source: str = ""
 
 
 class Files(Protocol):
