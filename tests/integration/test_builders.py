@@ -293,8 +293,8 @@ def mounted() -> str:
     return Path("/proc/self/mountinfo").read_text()
 
 
-def fail_with_an_open_file(later: contextlib.ExitStack) -> None:
-    with LoopDisk(16) as disk:
+def fail_with_an_open_file(later: contextlib.ExitStack, disk: LoopDisk) -> None:
+    with disk:
         later.enter_context((disk.path / "open").open("wb"))
         raise RuntimeError("of the test")
 
@@ -326,9 +326,10 @@ class TestLoopDisk:
             assert disk.free_bytes() == 0
 
     def test_is_undone_after_an_error_and_while_busy(self) -> None:
+        disk = LoopDisk(16)
         with contextlib.ExitStack() as later, pytest.raises(RuntimeError, match="of the test"):
-            fail_with_an_open_file(later)
-        assert "cachewarden-disk-" not in mounted()
+            fail_with_an_open_file(later, disk)
+        assert str(disk.path) not in mounted()  # other tests may have disks of their own meanwhile
 
     def test_can_be_taken_away_and_brought_back(self) -> None:
         with LoopDisk(16) as disk:

@@ -11,9 +11,10 @@ import makers
 from cachewarden.model.caches import Kind
 from cachewarden.model.errors import BusyError
 from cachewarden.model.plans import CycleRecord, Outcome, Plan, RemovedEntry, Shortfall
+from cachewarden.model.relocations import Moved, Phase
 from cachewarden.model.units import Bytes, Inodes, Instant
 from cachewarden.system.lock import Lock
-from cachewarden.system.store import FILE, VERSION, Memory, Sighting, SqliteStore
+from cachewarden.system.store import FILE, VERSION, Memory, PastMove, Sighting, SqliteStore
 
 CACHE = makers.cache(makers.entry("d")).cache
 
@@ -70,6 +71,36 @@ def test_what_a_worker_says_of_one_cache_costs_no_other_its_history(tmp_path: Pa
     store.save_cycle(replace(cycle(), plan=shortfall, outcomes=(lie, cycle().outcomes[0])))
     assert (store.trouble, [past.freed for past in store.cycles(5)]) == (None, [2**63 - 1])
     assert [gone.ecosystem for gone in store.removals("numpy", 5)] == ["\\udcff", "pip"]
+
+
+def moved(identity: str, owner: str = "ann", text: str = "moved", source: str = "/old") -> CycleRecord:
+    cache = replace(CACHE, owner=makers.owner(owner))
+    found = Moved(source, "/new", Phase.SETTLED, text, Bytes(7), Bytes(5))
+    outcome = Outcome("to-usb", "relocate", cache, freed=Bytes(5), moved=found)
+    return CycleRecord(identity, "interval", Instant(5), Instant(6), Plan(), (outcome,))
+
+
+def test_moves_are_there_after_a_restart_and_one_that_is_saved_again_replaces_what_was_noted(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path), writable=True)
+    store.save_cycle(moved("c1", text="begun"))
+    store.save_cycle(moved("c1"))
+    (past,) = SqliteStore(str(tmp_path), writable=False).moves(10)
+    assert past == PastMove(
+        "c1", Instant(6), "to-usb", "pip", "ann", "/old", "/new", "settled", Bytes(7), Bytes(5), "moved"
+    )  # fmt: skip
+
+
+def test_moves_of_one_owner_push_out_no_other_and_are_bounded_in_number_and_length(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path), writable=True)
+    store.save_cycle(moved("first", "bob"))
+    one = moved("c", text="\u20ac" * 100_000, source="/" + "x" * 100_000).outcomes[0]
+    for number in range(12):
+        store.save_cycle(replace(moved(f"c{number}"), outcomes=(one,) * 100))
+    past = store.moves(10_000)
+    assert sorted({each.owner: sum(each.owner == one.owner for one in past) for each in past}.items()) == [
+        ("ann", 200), ("bob", 1),
+    ]  # fmt: skip
+    assert max(len(each.text) + len(each.source) for each in past) <= 2 * 4096
 
 
 def test_memories_and_sightings_are_replaced_and_forgotten(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Rules of the house that a machine can check."""
 
 import ast
+import json
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cachewarden.record import Event
+from cachewarden.service.talking import STOP_SECONDS_OF_A_MOVE
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "daemon").rglob("*.py"))
@@ -89,6 +91,27 @@ def test_systemd_has_nothing_to_say_about_a_unit(unit: Path, tmp_path: Path) -> 
 def test_a_reason_stands_beside_the_directives_of_a_unit() -> None:
     for unit in UNITS:
         assert unit.read_text().count("\n#") >= 2
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_unit_waits_for_a_move_to_stop_before_it_kills(unit: Path) -> None:
+    (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", unit.read_text(), re.MULTILINE)
+    rest = 5  # for what the service itself does at its end, and for workers that hang
+    assert int(seconds) >= STOP_SECONDS_OF_A_MOVE + rest
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_unit_keeps_its_user_from_giving_files_to_a_group_of_the_users(unit: Path) -> None:
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not on this machine")
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", "--json=short", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if not done.stdout.startswith("["):
+        pytest.skip(f"systemd-analyze cannot look at a file here: {done.stderr}")
+    said = {each["json_field"]: each["description"] for each in json.loads(done.stdout)}
+    filters = unit.read_text()
+    denied = "@privileged" in "".join(re.findall(r"^SystemCallFilter=~(.*)$", filters, re.MULTILINE))
+    assert not denied or "(e.g. chown is allowed)" in said["SystemCallFilter_privileged"]
 
 
 def test_the_readme_names_only_verbs_and_targets_that_there_are() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from builders.launched import Homes, give, honest, launched, lying, two_homes
 from cachewarden.model.errors import WorkerError
-from cachewarden.model.relocations import Errand, Heading, Method, MoveOrder, MoveProgress, Phase, Relocation
+from cachewarden.model.relocations import Errand, Heading, Method, Moved, MoveOrder, MoveProgress, Phase, Relocation
 from cachewarden.model.units import Bytes, Instant
 from cachewarden.relocate import places
 from cachewarden.relocate.records import form
@@ -75,6 +75,23 @@ def test_a_worker_that_talks_about_its_move_for_ever_costs_its_time_and_no_more(
             workers.move(ann, SETTLE, Hooks())
         assert time.monotonic() - began < 10
         assert workers.look(bob, Hooks()).caches
+
+
+def test_a_move_that_is_to_stop_gets_the_time_to_read_back_what_it_copied(homes: Homes) -> None:
+    ann, bob = homes
+    begun: list[float] = []
+
+    def slow(channel: Channel, _: str) -> None:
+        channel.send("moving", encoder(MoveProgress)(MoveProgress("copying", 1, Bytes(1), 2, Bytes(2))))
+        assert channel.receive() == ("stop", None)
+        time.sleep(5.5)
+        stopped = Moved("/a", "/b", Phase.COPYING, "stopped", stopped=True)
+        channel.send("moved", encoder(tuple[Moved, ...])((stopped,)))
+
+    with launched(lying(ann, slow), ann, bob) as workers:
+        hooks = Hooks(may_go_on=lambda: not begun, moving=lambda _: begun.append(time.monotonic()))
+        (moved,) = workers.move(ann, SETTLE, hooks)
+    assert moved.stopped
 
 
 def test_a_move_of_a_policy_is_ended_by_the_launcher_and_one_by_hand_takes_as_long_as_it_takes() -> None:

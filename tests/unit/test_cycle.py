@@ -323,6 +323,47 @@ def test_what_was_begun_is_finished_before_any_policy() -> None:
     assert [order.errand for order in workers.orders] == [Errand.SETTLE]
 
 
+def test_each_move_that_was_finished_stands_under_its_own_ecosystem() -> None:
+    conda = unfinished(ecosystem="conda", old="/home/ann/.conda/pkgs", new="/media/usb/conda")
+    looks = {"ann": Look((), (makers.filesystem(free=900 * MIB),), relocations=(unfinished(), conda))}
+    record = run(FakeWorkers(looks), FREE)
+    assert [(each.cache.ecosystem, each.cache.path) for each in record.outcomes] == [
+        ("pip", "/home/ann/.cache/pip"), ("conda", "/home/ann/.conda/pkgs"),
+    ]  # fmt: skip
+
+
+def test_a_worker_that_was_lost_or_names_a_place_of_somebody_else_counts_for_the_move_it_was_asked_about() -> None:
+    class Strange(FakeWorkers):
+        def move(self, owner: Owner, order: MoveOrder, hooks: Hooks) -> tuple[Moved, ...]:
+            if self.lost:
+                raise WorkerError("the worker of ann failed: it ended without an answer")
+            return (Moved("/home/bob/.cache/pip", "/x", Phase.SETTLED, "moved"),)
+
+    for lost in ({"ann"}, set()):
+        workers = Strange({"ann": Look((), (makers.filesystem(free=900 * MIB),), relocations=(unfinished(),))})
+        cycle = Cycle(workers, FakeClock(makers.NOW), Remembering(FakeStore()), Hooks())
+        cycle.look(Settings())
+        workers.lost = lost
+        moves = cycle._moves
+        (outcome,) = moves.settle((unfinished(),))
+        assert outcome.moved
+        assert (outcome.cache.path, outcome.moved.destination) == ("/home/ann/.cache/pip", "/media/usb/pip")
+
+
+def test_a_move_that_fails_as_before_does_not_stay_in_the_history_as_begun() -> None:
+    class Failing(FakeWorkers):
+        def move(self, owner: Owner, order: MoveOrder, hooks: Hooks) -> tuple[Moved, ...]:
+            if order.errand is Errand.CHECK:
+                return super().move(owner, order, hooks)
+            return (Moved(order.cache, order.to, Phase.OVER, "no", error="PIP_CACHE_DIR is set", refused=True),)
+
+    store = FakeStore()
+    cycle = Cycle(Failing(world(downloads(4), free=0)), FakeClock(makers.NOW), Remembering(store), Hooks())
+    for _ in range(3):
+        last = cycle.run(Settings(policies=(MOVE,)), "interval")
+        assert store.saved_cycles[-1] == last
+
+
 @pytest.mark.parametrize(
     ("changes", "asked"),
     [

@@ -1,7 +1,7 @@
 """The part of a cycle that is about moves: what is open is settled, then what policies want is looked at closely."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from cachewarden.decide.planner import decide
@@ -69,15 +69,16 @@ class Moves:
         """
         outcomes: list[Outcome] = []
         began = self._clock()
+        seen = list(seen)
         for owner, first in self._in_turn([each for each in seen if wants_attention(each)]):
             if not self._hooks.may_go_on():
                 break
             if self._clock() - began >= PATIENCE:
                 self.owes_turns = True
                 break
-            cache = Cache(first.ecosystem, first.old, owner, "")
             order = MoveOrder(Errand.SETTLE, first.ecosystem, policy=SETTLING, by_policy=True, patience=PATIENCE)
-            outcomes += [_outcome(SETTLING, cache, each) for each in self._ask(owner, order)]
+            own = {(each.old, each.new): each for each in seen if each.owner == owner.name}
+            outcomes += [_settled(owner, each, own, first) for each in self._ask(owner, order)]
         return outcomes
 
     def _in_turn(self, wanting: list[RelocationSeen]) -> list[tuple[Owner, RelocationSeen]]:
@@ -191,6 +192,15 @@ def begun(move: Relocate) -> Moved:
 def outcome_of(action: Relocate, moved: Moved) -> Outcome:
     """For the record."""
     return _outcome(action.policy, action.cache, moved)
+
+
+def _settled(
+    owner: Owner, moved: Moved, own: Mapping[tuple[str, str], RelocationSeen], first: RelocationSeen
+) -> Outcome:
+    """One errand is about all moves of an owner; what names none of them counts for the first."""
+    known = own.get((moved.source, moved.destination), first)
+    moved = replace(moved, source=known.old, destination=known.new)
+    return _outcome(SETTLING, Cache(known.ecosystem, known.old, owner, ""), moved)
 
 
 def _outcome(policy: str, cache: Cache, moved: Moved, action: str = "relocate") -> Outcome:

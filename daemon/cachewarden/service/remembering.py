@@ -37,6 +37,7 @@ class Remembering:
         self._tidied_at = Instant(0)
         self._present: set[str] = set()
         self._pause = FIRST_NOTE
+        self._saved = ""
 
     def recall(self, snapshot: Snapshot, settings: Settings) -> Snapshot:
         """Adds what the past says: schedules that are due, removals in vain, later signs of use."""
@@ -84,12 +85,13 @@ class Remembering:
         """Saves a cycle that is under way: after a second, two, four …, for each time all of it is written."""
         if now - self._noted_at < self._pause:
             return
-        self._store.save_cycle(so_far())
+        self.begin(so_far())
         self._noted_at, self._pause = now, self._pause * 2
 
     def begin(self, record: CycleRecord) -> None:
-        """Saves at once that something long begins."""
+        """Saves at once that something long begins; it is saved again at its end, whatever comes of it."""
         self._store.save_cycle(record)
+        self._saved = record.id
 
     def learn(self, snapshot: Snapshot, record: CycleRecord, settings: Settings) -> None:
         """Saves what changed. A cycle in which nothing happened writes nothing."""
@@ -101,7 +103,7 @@ class Remembering:
         self._store.save_memories(
             {name: each for name, each in self._memories.items() if name in known and saved.get(name) != each}
         )
-        if self._is_news(record):
+        if self._is_news(record) or record.id == self._saved:
             self._store.save_cycle(record)
         if record.finished_at - self._saved_at >= SIGHTINGS_EVERY or record.freed:
             self._saved_at = record.finished_at

@@ -8,7 +8,8 @@ ACCESS = "system.posix_acl_access"
 DEFAULT = "system.posix_acl_default"
 """What a folder hands on to all that is made in it; with it the umask does not count (acl(5))."""
 ALL = 7
-_USER_OBJ, _GROUP_OBJ, _GROUP, _MASK, _OTHER = 0x01, 0x04, 0x08, 0x10, 0x20
+_USER_OBJ, _USER, _GROUP_OBJ, _GROUP, _MASK, _OTHER = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
+_WRITE = 2
 _HEAD, _ENTRY = struct.Struct("<I"), struct.Struct("<HHI")
 _VERSION = 2
 _NOBODY = 0xFFFFFFFF
@@ -55,6 +56,14 @@ def rights_of(acl: Acl, gid: int) -> int:
         elif each.tag == _MASK:
             mask = each.rights
     return given & mask
+
+
+def writers(acl: Acl, gid: int) -> tuple[set[int], set[int]]:
+    """The uids and the gids that may write to what belongs to ``gid``, less the mask; owner and others aside."""
+    mask = next((each.rights for each in acl if each.tag == _MASK), ALL)
+    may = [each for each in acl if each.rights & mask & _WRITE]
+    groups = {gid if each.tag == _GROUP_OBJ else each.who for each in may if each.tag in {_GROUP_OBJ, _GROUP}}
+    return {each.who for each in may if each.tag == _USER}, groups
 
 
 def widened(acl: Acl, gid: int) -> Acl:

@@ -44,7 +44,7 @@ class RealFiles:
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "not a regular file", path)
             if self._owner:
-                check_step(path, status, self._owner)  # of what is open, should the name mean another by now
+                check_step(path, status, self._owner, where=fd)  # of what is open: the name may mean another by now
             data = file.read(limit + 1)
         if len(data) > limit:
             raise OSError(errno.EFBIG, f"larger than {limit} bytes", path)

@@ -13,11 +13,15 @@ from typing import Protocol
 
 from cachewarden.model.plans import CycleRecord, Outcome
 from cachewarden.model.units import Bytes, Instant
-from cachewarden.system.store_schema import DELETE_OLDER_HALF, MOVES, SCHEMA, TABLE_OF_MOVES
+from cachewarden.system.store_schema import DELETE_OLDER_HALF, DELETE_OLDER_MOVES, MOVES, SCHEMA, TABLE_OF_MOVES
 
 VERSION = 1
 FILE = "state.sqlite"
 _KEPT_MOVES = 1000
+_KEPT_MOVES_OF_ONE = 200
+"""An owner can have as many as a journal holds, in each cycle: they must not push out what is known of others."""
+_LONGEST_TEXT = 4096
+"""Characters of each text about a move: its owner's worker chose it."""
 _KEPT_CYCLES = 1000
 _KEPT_REMOVALS = 200_000
 _KEPT_TEXT = 64 << 20
@@ -276,7 +280,7 @@ class SqliteStore:
                 ("INSERT INTO removals VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", removals),
                 ("DELETE FROM moves WHERE cycle = ?", [(record.id,)]),
                 ("INSERT INTO moves VALUES (?,?,?,?,?,?,?,?,?,?,?)", moves),
-                ("DELETE FROM moves WHERE rowid <= (SELECT max(rowid) FROM moves) - ?", [(_KEPT_MOVES,)]),
+                (DELETE_OLDER_MOVES, [(_KEPT_MOVES, _KEPT_MOVES_OF_ONE)] if moves else []),
                 (
                     "DELETE FROM cycles WHERE id NOT IN (SELECT id FROM cycles ORDER BY started_at DESC LIMIT ?)",
                     [(self._kept_cycles,)],
@@ -336,9 +340,13 @@ def _move(record: CycleRecord, outcome: Outcome) -> tuple[object, ...]:
         raise ValueError("an outcome of no move")
     return (
         record.id, record.finished_at, outcome.policy, _storable(cache.ecosystem), _storable(cache.owner.name),
-        _storable(moved.source), _storable(moved.destination), moved.phase.value, _storable_sum(moved.copied),
-        _storable_sum(moved.freed), _storable(moved.text),
+        _in_short(moved.source), _in_short(moved.destination), moved.phase.value, _storable_sum(moved.copied),
+        _storable_sum(moved.freed), _in_short(moved.text),
     )  # fmt: skip
+
+
+def _in_short(text: str) -> str:
+    return _storable(text[:_LONGEST_TEXT])
 
 
 class _OtherVersionError(Exception):

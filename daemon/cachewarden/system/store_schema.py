@@ -31,6 +31,14 @@ CREATE TABLE moves (
 """Made where it is missing: older programs do not mind it."""
 TABLE_OF_MOVES = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'moves'"
 
+DELETE_OLDER_MOVES = """
+DELETE FROM moves WHERE rowid IN (
+    SELECT rowid FROM (
+        SELECT rowid, row_number() OVER (ORDER BY rowid DESC) AS of_all,
+        row_number() OVER (PARTITION BY owner ORDER BY rowid DESC) AS of_one FROM moves
+    ) WHERE of_all > ? OR of_one > ?
+)
+"""
 DELETE_OLDER_HALF = """
 DELETE FROM removals WHERE rowid < (SELECT (min(rowid) + max(rowid)) / 2 FROM removals)
 AND (SELECT sum(length(cache) + length(path) + length(reason)) FROM removals) > ?

@@ -2,7 +2,8 @@
 
 A worker of root that reads a configuration, or follows a link, which another user wrote does that user's will with
 root's rights. So every step of a way, links included, must belong to the owner or to root, and must not be open for
-everybody to replace.
+others to replace: neither for everybody nor for a group. The owner's own group counts as the owner. The folder at the
+end may be a group's: a cache that several share is one, and who may write there decides about nothing but it.
 """
 
 import errno
@@ -11,6 +12,7 @@ import stat
 from collections.abc import Mapping
 
 from cachewarden.model.caches import Owner
+from cachewarden.system import acl
 from cachewarden.system.ports import Mount
 
 _MOST_LINKS = 40
@@ -61,8 +63,11 @@ def _has_access_list(where: str | int) -> bool:
 
 
 def trusted_way(path: str, owner: Owner) -> str:
-    """The path with all links resolved; EPERM, with the step that is not to be trusted; else the kernel's errors."""
-    pending = path.split("/")[::-1]
+    """The path with all links resolved; EPERM, with the step that is not to be trusted; else the kernel's errors.
+
+    ``folder/.`` asks about what is, or is going to be, in a folder: no group may write to it then.
+    """
+    pending = path.rstrip("/").split("/")[::-1]
     current, links = "/", 0
     while pending:
         name = pending.pop()
@@ -73,7 +78,8 @@ def trusted_way(path: str, owner: Owner) -> str:
             continue
         step = os.path.join(current, name)
         status = os.lstat(step)
-        check_step(step, status, owner)
+        is_end = not pending and stat.S_ISDIR(status.st_mode)
+        check_step(step, status, owner, group=not is_end)
         if not stat.S_ISLNK(status.st_mode):
             current = step
             continue
@@ -87,16 +93,42 @@ def trusted_way(path: str, owner: Owner) -> str:
     return current
 
 
-def check_step(step: str, status: os.stat_result, owner: Owner) -> None:
-    """EPERM when somebody else than ``owner`` or root decides about ``step``."""
+def check_step(
+    step: str, status: os.stat_result, owner: Owner, *, group: bool = True, where: str | int | None = None
+) -> None:
+    """EPERM when somebody else than ``owner`` or root decides about ``step``; ``where`` is what was opened there.
+
+    Without ``group`` a group may: what is in a folder is not asked about then.
+    """
     if status.st_uid not in {0, owner.uid} and not _leads_home(step, owner):
         raise OSError(
             errno.EPERM, f"{step} belongs to uid {status.st_uid}, whose word does not count for {owner.name}"
         )
     # A link's own mode means nothing; in a sticky folder only the owner of a name can replace it.
-    open_to_all = status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX
-    if open_to_all and not stat.S_ISLNK(status.st_mode):
+    if stat.S_ISLNK(status.st_mode) or (stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX):
+        return
+    if status.st_mode & stat.S_IWOTH:
         raise OSError(errno.EPERM, f"{step} can be written by everybody: its word counts for nobody")
+    if not group or not status.st_mode & stat.S_IWGRP or _leads_home(step, owner):
+        return
+    if others := _other_writers(step if where is None else where, status.st_gid, owner):
+        raise OSError(errno.EPERM, f"{step} can be written by {others}: its word does not count for {owner.name}")
+
+
+def _other_writers(where: str | int, gid: int, owner: Owner) -> str:
+    """Who may write beside owner and root, in words, where the mode has the right to write for a group or a list."""
+    try:
+        # An open file has no links to follow, and the call refuses to be told so.
+        data = os.getxattr(where, acl.ACCESS, follow_symlinks=isinstance(where, int))
+        users, groups = acl.writers(acl.unpacked(data), gid)
+    except ValueError:
+        return "those whom an access list names that cannot be read"
+    except OSError as error:
+        if error.errno not in {errno.ENODATA, errno.ENOTSUP, errno.ENOSYS}:
+            raise
+        users, groups = set(), {gid}
+    found = [f"uid {each}" for each in sorted(users - {0, owner.uid})]
+    return ", ".join(found + [f"members of group {each}" for each in sorted(groups - {0, owner.gid})])
 
 
 def _leads_home(step: str, owner: Owner) -> bool:
