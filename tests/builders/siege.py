@@ -309,7 +309,8 @@ class Siege(Machine):
     def left_of_bob(self) -> list[str]:
         """What is in bob's caches and should have gone."""
         pip, pkgs = self.home("bob") / ".cache" / "pip", self.home("bob") / ".conda" / "pkgs"
-        files = [str(path.relative_to(pip)) for path in pip.rglob("*") if path.is_file()]
+        # os.walk and not rglob, which stops at a folder that goes while it is looked at
+        files = [os.path.relpath(f"{folder}/{name}", pip) for folder, _, names in os.walk(pip) for name in names]
         stays = {"urls.txt", "used-1.0-0", "cache", ".trash"}
         return [*files, *(path.name for path in pkgs.iterdir() if path.name not in stays)]
 

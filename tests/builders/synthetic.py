@@ -42,3 +42,8 @@ def half_packages(pkgs: Path, files: int) -> list[str]:
         for folder in pkgs.iterdir()
         if (folder / "info" / "index.json").exists() and len(list((folder / "lib").iterdir())) != files
     ]
+
+
+def bodies(cache: Path) -> list[str]:
+    """Names of the responses in a pip cache, which may be purged meanwhile: rglob stops at a folder that goes."""
+    return [name for _, _, names in os.walk(cache) for name in names if name.endswith(".body")]

@@ -18,7 +18,7 @@ from builders.booted import ROOT, Booted, deb, older, why_not
 from builders.conda_caches import CondaBase, build_package, environment_problems
 from builders.disks import MIB, LoopDisk, give_to
 from builders.pip_caches import LoopbackIndex, fill_pip_cache
-from builders.synthetic import conda_packages, half_packages, pip_responses
+from builders.synthetic import bodies, conda_packages, half_packages, pip_responses
 
 pytestmark = [
     pytest.mark.root,
@@ -391,7 +391,7 @@ def test_a_cache_that_the_sandbox_hides_is_told_by_doctor_whose_remedy_helps(deb
     (folder / "extra-paths.conf").write_text(example.read_text())
     debian.run("systemctl", "daemon-reload")
     debian.run("systemctl", "restart", "cachewarden")
-    debian.wait(lambda: not list((debian.root / "data" / "pip").rglob("*.body"))[11:])
+    debian.wait(lambda: len(bodies(debian.root / "data" / "pip")) <= 11)
     assert json.loads(debian.run("cachewarden", "--json", "doctor", check=False).stdout)["findings"] == [
         each for each in found if each["check"] != "sandbox"
     ]
@@ -445,7 +445,7 @@ def test_a_stuck_worker_is_ended_while_the_watchdog_stays_content_and_the_others
         debian.run("systemctl", "daemon-reload")
         debian.run("systemctl", "restart", "cachewarden")
         debian.wait(lambda: "the worker of ann failed" in debian.journal(), 60)
-        debian.wait(lambda: not list((debian.root / "home/bob/.cache/pip").rglob("*.body"))[11:], 60)
+        debian.wait(lambda: len(bodies(debian.root / "home/bob/.cache/pip")) <= 11, 60)
     finally:
         (debian.root / "enough").touch()
         stopper.wait(10)
@@ -524,7 +524,7 @@ def test_the_user_unit_serves_a_user_who_lingers(debian: Booted, report: Report)
         lambda: debian.as_user("bob", "systemctl", "--user", "is-system-running", check=False).returncode == 0
     )
     debian.as_user("bob", "systemctl", "--user", "enable", "--now", "cachewarden")
-    debian.wait(lambda: not list(cache.rglob("*.body"))[11:])
+    debian.wait(lambda: len(bodies(cache)) <= 11)
     state = debian.as_user("bob", "systemctl", "--user", "show", "--property=ActiveState,NRestarts", "cachewarden")
     assert set(state.stdout.split()) == {"ActiveState=active", "NRestarts=0"}
     told = ("journalctl", "--no-pager", "--output=cat", "_SYSTEMD_USER_UNIT=cachewarden.service")

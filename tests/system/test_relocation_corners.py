@@ -66,8 +66,8 @@ def cycle(place: House, otherwise: ActionKind) -> tuple[CountingWorkers, Cycle, 
 
 def test_while_its_disk_is_away_a_policy_takes_otherwise_and_does_not_try_again_and_again(place: House) -> None:
     workers, run, settings = cycle(place, ActionKind.PURGE)
-    run.run(settings, "x")
-    assert place.named("pip") == place.to("pip")
+    record = run.run(settings, "x")
+    assert place.named("pip") == place.to("pip"), record
     unplug(place)
     run.run(settings, "x")
     fill_pip(place.home / ".cache/pip")
