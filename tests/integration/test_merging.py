@@ -11,6 +11,7 @@ import pytest
 
 from builders.disks import give_to
 from cachewarden.model.caches import COPYING
+from cachewarden.system.copies import packages
 from cachewarden.system.copying import Copied, CopyStoppedError, Way, copy_tree
 from cachewarden.system.folders import open_folder
 
@@ -271,6 +272,15 @@ def test_more_packages_than_are_put_together_at_once_all_come(source: Path, targ
     merge(source, target)
     assert shape(source) == shape(target)
     assert (target / "p149-1-0/lib/shared").stat().st_nlink == 150
+
+
+@pytest.mark.parametrize("way", [packages.exchange, packages.in_three_steps])
+def test_two_folders_change_places(source: Path, target: Path, way: Callable[[int, str, int, str], None]) -> None:
+    write(source / "1/a", "new")
+    write(target / "x/b", "old")
+    with open_folder(str(source)) as one, open_folder(str(target)) as other:
+        way(one.fileno(), "1", other.fileno(), "x")
+    assert (shape(source), shape(target)) == ({"1/b": "old"}, {"x/a": "new"})
 
 
 # Lists

@@ -25,6 +25,7 @@ _MARKS = ("info/repodata_record.json", "info/index.json")
 """The first is written when a package is unpacked; the second is as old as the package."""
 _TOGETHER, _MOST_BYTES = 64, 256 << 20
 _EXCHANGE = 2
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP}
 _CANNOT_EXCHANGE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
@@ -153,23 +154,27 @@ class Packages:
         else:
             if stat.S_ISDIR(here.st_mode):
                 _made_movable(parent, name)
-            self._exchange(slot, parent, name)
+            exchange(room.fileno(), slot, parent.fileno(), name)
         if mode is not None:
             with parent.folder(name) as done:
                 os.fchmod(done.fileno(), mode)
         return here is not None
 
-    def _exchange(self, slot: str, parent: OpenFolder, name: str) -> None:
-        room = self._room.folder().fileno()
-        call = ctypes.CDLL(None, use_errno=True).renameat2
-        if call(room, os.fsencode(slot), parent.fileno(), os.fsencode(name), ctypes.c_uint(_EXCHANGE)) == 0:
-            return
+
+def exchange(folder: int, name: str, other: int, other_name: str) -> None:
+    """Lets two folders change places: in one step where the filesystem can (not nfs)."""
+    call = ctypes.CDLL(None, use_errno=True).renameat2
+    if call(folder, os.fsencode(name), other, os.fsencode(other_name), ctypes.c_uint(_EXCHANGE)) != 0:
         if (code := ctypes.get_errno()) not in _CANNOT_EXCHANGE:
             raise OSError(code, os.strerror(code))
-        # For an instant there is none of this name: conda would unpack it again.
-        os.rename(name, f"old{slot}", src_dir_fd=parent.fileno(), dst_dir_fd=room)
-        os.rename(slot, name, src_dir_fd=room, dst_dir_fd=parent.fileno())
-        os.rename(f"old{slot}", slot, src_dir_fd=room, dst_dir_fd=room)
+        in_three_steps(folder, name, other, other_name)
+
+
+def in_three_steps(folder: int, name: str, other: int, other_name: str) -> None:
+    """As ``exchange``. For an instant nothing has ``other_name``: conda would unpack it again."""
+    os.rename(other_name, f"old-{name}", src_dir_fd=other, dst_dir_fd=folder)
+    os.rename(name, other_name, src_dir_fd=folder, dst_dir_fd=other)
+    os.rename(f"old-{name}", name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _moment(folder: OpenFolder) -> int | None:
@@ -177,8 +182,9 @@ def _moment(folder: OpenFolder) -> int | None:
     for mark in _MARKS:
         try:
             return os.stat(mark, dir_fd=folder.fileno(), follow_symlinks=False).st_mtime_ns
-        except OSError:
-            continue
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise
     return None
 
 
