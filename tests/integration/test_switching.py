@@ -132,7 +132,7 @@ def test_what_is_written_while_the_tools_are_asked_stays_when_the_move_is_refuse
 def test_a_file_that_was_made_goes_when_the_move_is_refused(place: Place, tool: Tool) -> None:
     switch = place.switch(tool.ecosystem)
     record = switch.prepare(place.record(tool.ecosystem.name, f"{place.home}/{tool.old}"))
-    stronger = {"PIP_CACHE_DIR": "/else"} if tool is PIP else {"CONDA_PKGS_DIRS": "/else"}
+    stronger = {"PIP_CACHE_DIR" if tool is PIP else "CONDA_PKGS_DIRS": f"{place.home}/else"}
     beaten = Switch(Surroundings(switch.surroundings.owner, stronger, RealFiles()), tool.ecosystem, switch.ask)
     with pytest.raises(RefusedError, match="does not use"):
         beaten.forward(record)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -242,3 +243,122 @@ class TestTakingBack:
     def test_goes_on_where_the_list_is_written_in_a_way_that_it_would_not_write_to(self) -> None:
         now = f"pkgs_dirs: [{NEW}, '/a\n  b']  # x\n"
         assert back(now, "pkgs_dirs: [/old]\n") == "pkgs_dirs: [/old, '/a\n  b']  # x\n"
+
+
+@st.composite
+def odd_condarcs(draw: st.DrawFn) -> str:
+    """Files as no two people write them; not all of them are valid."""
+    quote = draw(st.sampled_from(["{}", "'{}'", '"{}"']))
+    items = [quote.format(each) for each in draw(st.lists(WORDS, max_size=4))]
+    pad, comma = (
+        draw(st.sampled_from(["", " ", "\n  "])),
+        draw(st.sampled_from([", ", ",", " ,", ",  # and\n  ", ",\n  "])),
+    )
+    last = draw(st.sampled_from(["", ",", " # last\n"]))
+    deep, dash = draw(st.sampled_from(["", "  ", "   "])), draw(st.sampled_from(["- ", "-   "]))
+    between = draw(st.sampled_from(["", f"{deep}# between\n", "\n"]))
+    flow = f"[{pad}{comma.join(items)}{last}{pad}]"
+    value = draw(
+        st.sampled_from(
+            ["", " ~", " null  # none", " []", " [ ]", f" {flow}", f" {flow}  # flow"]
+            + [draw(COMMENTS) + "".join(f"\n{between}{deep}{dash}{each}{draw(COMMENTS)}" for each in items)] * 4
+        )
+    )
+    key = draw(st.sampled_from(["pkgs_dirs:", "pkgs_dirs :", "'pkgs_dirs':"]))
+    lines = draw(st.lists(LINES | st.just("envs_dirs:\n  - /envs  #!top\n  - /more"), max_size=4, unique=True))
+    if draw(st.booleans()):
+        lines.insert(draw(st.integers(0, len(lines))), key + value)
+    text = "\n".join(lines) + draw(st.sampled_from(["", "\n", "\n\n", "\n...\n", "\n# end"]))
+    if draw(st.integers(0, 5)) == 0:
+        text = draw(
+            st.sampled_from(["{}", "{ }", f"{{channels: [a], pkgs_dirs:{value}}}", f"{{pkgs_dirs:{value} , x: 1}}\n"])
+        )
+    if draw(st.integers(0, 3)) == 0:
+        text = text.replace("\n", "\r\n")
+    return draw(st.sampled_from(["", "", "", "---\n", "\ufeff", "# first\n"])) + text
+
+
+def edited(text: str, put_first: Sequence[str], drop: Sequence[str]) -> str | None:
+    try:
+        return with_items(text, put_first, drop)
+    except ValueError:
+        return None
+
+
+def meaning(text: str) -> dict[str, object]:
+    found = yaml.load(text, Loader=yaml.BaseLoader) or {}
+    return {key: value for key, value in found.items() if key != "pkgs_dirs"}
+
+
+ways = st.sampled_from([((NEW,), ("/old",)), ((NEW, "/old"), ()), ((NEW, "/home/a/.conda/pkgs"), ("/old",))])
+
+
+@given(odd_condarcs(), ways)
+def test_any_file_is_taken_back_byte_for_byte_while_nobody_else_wrote(
+    text: str, way: tuple[tuple[str, ...], tuple[str, ...]]
+) -> None:
+    now = edited(text, *way)
+    if now is not None:
+        assert items_of(now)[: len(way[0])] == list(way[0])
+        assert meaning(now) == meaning(text)
+        assert back(now, text, *way) == text
+
+
+@given(odd_condarcs(), ways, st.sampled_from(["top", "bottom", "both"]))
+def test_after_an_edit_elsewhere_the_key_is_as_it_was_byte_for_byte(
+    text: str, way: tuple[tuple[str, ...], tuple[str, ...]], where: str
+) -> None:
+    made_ = edited(text, *way)
+    if made_ is None:
+        return
+    end = "\r\n" if "\r\n" in text else "\n"
+
+    def typed(before: str) -> str:
+        if where != "bottom":
+            mark = "\ufeff" if before.startswith("\ufeff") else ""  # a mark at the very beginning alone
+            before = f"{mark}# hello{end}{before.removeprefix(mark)}"
+        closed = before if before.endswith("\n") else before + end
+        return before if where == "top" else f"{closed}# bye{end}"
+
+    now, expected = typed(made_), typed(text)
+    try:
+        other = meaning(now)
+    except yaml.YAMLError:
+        assert back(now, text, *way) == now
+        return
+    result = back(now, text, *way)
+    assert result is not None
+    assert meaning(result) == other
+    assert items_of(result) == items_of(text)
+    assert [each for each in result.splitlines() if each] == [each for each in expected.splitlines() if each]
+
+
+@given(odd_condarcs(), ways, st.data())
+def test_after_an_edit_of_the_list_what_others_did_to_it_stays_done(
+    text: str, way: tuple[tuple[str, ...], tuple[str, ...]], data: st.DataObject
+) -> None:
+    made_ = edited(text, *way)
+    if made_ is None or len(set(items_of(text))) != len(items_of(text)):
+        return
+    was, now = items_of(text), items_of(made_)
+    gone = data.draw(st.sets(st.sampled_from([each for each in now if each != NEW] or ["-"])))
+    wanted = [each for each in now if each not in gone]
+    wanted.insert(data.draw(st.integers(0, len(wanted))), "/users/pkgs")
+    typed = edited(made_, wanted, now)
+    assert typed is not None
+    result = back(typed, text, *way)
+    assert result is not None
+    assert meaning(result) == meaning(text)
+    left = items_of(result)
+    assert "/users/pkgs" in left
+    assert NEW not in left
+    if was:
+        assert set(left) == {*was, "/users/pkgs"} - gone
+
+
+@given(st.text(max_size=60), st.text(max_size=60), odd_condarcs())
+def test_no_text_whatever_makes_taking_back_raise(now: str, was: str, text: str) -> None:
+    for each in (now, f"pkgs_dirs: [{NEW}]\n{now}", f"{text}{now}"):
+        point_back(
+            each.encode("utf-8", "replace"), Edit("", was.encode("utf-8", "replace"), text.encode()), "/old", NEW
+        )

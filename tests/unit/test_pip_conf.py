@@ -1,6 +1,7 @@
 """The edit of a pip.conf: one key changes, and every other byte stays."""
 
 import configparser
+import re
 from io import StringIO
 
 import pytest
@@ -238,7 +239,10 @@ def test_after_any_other_edit_the_key_is_restored_and_the_edit_kept(
         assert back == current
         return
     before, restored = read(text), read(back)
-    assert restored.get("global", {}).get("cache-dir") == before.get("global", {}).get("cache-dir")
+    if before["DEFAULT"].get("cache-dir") != meaning["DEFAULT"].get("cache-dir"):
+        return  # what was added is the value that is in force where the section has none
+    values = [each.get("global", each["DEFAULT"]).get("cache-dir") for each in (restored, before)]
+    assert values[0] == values[1]
     for name in {*meaning, *restored}:
         rest = {key: each for key, each in meaning.get(name, {}).items() if (name, key) != ("global", "cache-dir")}
         told = {key: each for key, each in restored.get(name, {}).items() if (name, key) != ("global", "cache-dir")}
@@ -248,3 +252,26 @@ def test_after_any_other_edit_the_key_is_restored_and_the_edit_kept(
 @given(st.text(max_size=80), st.text(max_size=80) | st.none(), st.text(max_size=10))
 def test_no_text_whatever_makes_taking_back_raise(current: str, original: str | None, value: str) -> None:
     without_cache_dir(current, original, value)
+
+
+@given(confs, paths, st.sampled_from(["top", "bottom", "both"]))
+def test_after_an_edit_elsewhere_no_other_line_changes_by_a_byte(text: str, value: str, where: str) -> None:
+    after = edited(text, value)
+    if after is None:
+        return
+    end = "\r\n" if "\r\n" in text else "\r" if "\r" in text else "\n"
+
+    def typed(before: str) -> str:
+        before = before if where == "bottom" else f"# hello{end}{before}"
+        closed = before if before.endswith(("\r", "\n")) or not before else before + end
+        return before if where == "top" else f"{closed}# bye{end}"
+
+    back = without_cache_dir(typed(after), text, value)
+    assert back is not None
+    wanted = read(typed(text))
+    assert read(back) in (wanted, {"global": wanted["DEFAULT"], **wanted})
+    lines = [[each for each in re.split("\r\n|\r|\n", one) if each] for one in (back, typed(text))]
+    if "global" in read(text):
+        assert lines[0] == lines[1]
+    else:  # a comment behind our section keeps that
+        assert [each for each in lines[0] if each != "[global]"] == lines[1]

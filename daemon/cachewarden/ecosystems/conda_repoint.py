@@ -12,7 +12,7 @@ from cachewarden.ecosystems.base import Edit, InForce, Surroundings
 from cachewarden.ecosystems.conda_config import Base, Search, merged, search_of
 from cachewarden.ecosystems.condarc import Condarc, Item
 from cachewarden.ecosystems.overlay import with_edit
-from cachewarden.ecosystems.repointing import OTHERWISE, as_text, check_destination, is_same, read_whole
+from cachewarden.ecosystems.repointing import OTHERWISE, as_text, check_destination, file_behind, is_same, read_whole
 from cachewarden.model.errors import RefusedError
 
 _LIMIT = 256 * 1024
@@ -90,7 +90,7 @@ def point(surroundings: Surroundings, old: str, new: str, *, keep: bool) -> Edit
             "; ".join(f"{each.tool}: {each.path or 'none'} by {each.where}" for each in before) or "no conda is here"
         )
         raise RefusedError(f"no conda of {surroundings.owner.name} fills {old} now ({told}); name the one in use")
-    path = surroundings.files.real_path(_file_to_edit(search, bases, users, old))
+    path = file_behind(surroundings.files, _file_to_edit(search, bases, users, old))
     data = read_whole(surroundings.files, path, _LIMIT)
     text = as_text(data or b"", path)
     try:
@@ -101,6 +101,7 @@ def point(surroundings: Surroundings, old: str, new: str, *, keep: bool) -> Edit
         edited = condarc_edit.with_items(text, first, [] if keep else olds)
     except ValueError as error:
         raise RefusedError(f"{path} {error}; {OTHERWISE}") from None
+    _refuse_what_cannot_be_known(search)
     edit = Edit(path, data, edited.encode())
     _refuse_what_overrides(with_edit(surroundings, edit), users, edit, new)
     return edit
@@ -148,6 +149,13 @@ def _would_be_lost(search: Search, bases: Sequence[Base], variables: Condarc, pa
         if shared:
             found["~/.conda/pkgs"] = None
     return found
+
+
+def _refuse_what_cannot_be_known(search: Search) -> None:
+    """A file that cannot be read may say anything, and conda stops at one that is no YAML."""
+    for source in search.reader.known.values():
+        if not source.readable:
+            raise RefusedError(f"{source.path}: {source.problems[0].reason}; repair that first, {OTHERWISE}")
 
 
 def _refuse_what_overrides(after: Surroundings, users: Sequence[InForce], edit: Edit, new: str) -> None:

@@ -82,7 +82,7 @@ class Switch:
 class Condarc:
     """One source: ``pkgs_dirs``, ``envs_dirs``; ``always_softlink``, ``allow_softlinks``, ``always_copy``.
 
-    ``strange``: keys that neither conda nor mamba knows.
+    ``strange``: keys that neither conda nor mamba knows. Not ``readable``: what it says cannot be known.
     """
 
     path: str
@@ -90,6 +90,7 @@ class Condarc:
     switches: Mapping[str, Switch] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     strange: tuple[str, ...] = ()
+    readable: bool = True
 
 
 @dataclass(slots=True)
@@ -138,7 +139,8 @@ class Reader:
             return Condarc(path)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
-            return Condarc(path, problems=(Problem(path, f"conda's configuration cannot be read ({reason})"),))
+            problem = Problem(path, f"conda's configuration cannot be read ({reason})")
+            return Condarc(path, problems=(problem,), readable=False)
         self.budget -= len(text)
         return parse(path, text)
 
@@ -222,7 +224,7 @@ def parse(path: str, text: str) -> Condarc:
     try:
         root = _compose(text)
     except ValueError as error:
-        return Condarc(path, problems=(Problem(path, str(error)),))
+        return Condarc(path, problems=(Problem(path, str(error)),), readable=False)
     return _Reading(path, text).run(root) if root else Condarc(path)
 
 

@@ -6,6 +6,7 @@ read back by our own reader before it is handed out.
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 
 from cachewarden.ecosystems.condarc_document import (
     KEY,
@@ -49,15 +50,13 @@ def taken_back(now: str, was: str, made: str, wanted: Sequence[str] | None) -> s
     current, original, written = read(now), read(was), read(made)
     if current.key is None:
         return now
-    if wanted is None or (original.key is None and _region(current) == _region(written)):
+    if wanted is None:
         return checked(current, _without_key(current, original), None)
-    if original.key is not None and _region(current) == _region(written):
-        try:
-            return checked(current, _with_region_of(current, original), original.items)
-        except ValueError:
-            pass  # it does not fit into what the file is by now
     if list(wanted) == current.items:
         return now
+    if (again := _as_it_was(current, original, written)) is not None:
+        with suppress(ValueError):  # it may not fit into what the file is by now
+            return checked(current, again, original.items)
     try:
         return checked(current, rewritten(current, wanted, original), list(wanted))
     except ValueError:
@@ -69,16 +68,24 @@ def has_key(text: str) -> bool:
     return read(text).key is not None
 
 
-def _region(document: Document) -> str | None:
-    if document.key is None:
+def _as_it_was(current: Document, original: Document, written: Document) -> str | None:
+    """The current text with the list of the original byte for byte, if it still is, byte for byte, what we wrote."""
+    if original.key is None or written.key is None:
         return None
-    begin, end = document.span()
-    return document.text[begin:end]
-
-
-def _with_region_of(document: Document, other: Document) -> str:
-    begin, end = document.span()
-    return document.text[:begin] + (_region(other) or "") + document.text[end:]
+    begin, end = original.span()
+    list_, behind = original.text[begin:end], original.text[end:]
+    ours = written.text[written.span()[0] :]
+    if not ours.endswith(behind):
+        return None
+    ours = ours[: len(ours) - len(behind)]
+    begin = current.span()[0]
+    rest = current.text[begin:]
+    if not ours or not rest.startswith(ours):
+        return None
+    rest = rest[len(ours) :]
+    if rest and ours.endswith(("\n", "\r")):  # it was the last line of the file; others follow by now
+        list_ += current.newline
+    return current.text[:begin] + list_ + rest
 
 
 def _added(document: Document, items: Sequence[str]) -> str:

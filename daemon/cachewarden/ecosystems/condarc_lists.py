@@ -4,7 +4,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 
-from cachewarden.ecosystems.condarc_document import KEY, Document, line_end, line_start, quoted
+from cachewarden.ecosystems.condarc_document import KEY, LINE_END, Document, line_end, line_start, quoted
 
 _COMMENT = re.compile(r"#[^\r\n]*")
 
@@ -61,8 +61,10 @@ def _steps(items: Sequence[str], wanted: Sequence[str]) -> Iterator[tuple[int | 
 
 def _in_block(document: Document, wanted: Sequence[str], like: Document | None) -> tuple[int, int, str]:
     """Line by line; lines of comments between the items stay where they are."""
-    text, nodes, newline = document.text, document.nodes, document.newline
+    text, nodes = document.text, document.nodes
     starts = _starts(document)
+    end_of_line = LINE_END.search(text, starts[0])
+    newline = end_of_line[0] if end_of_line else document.newline
     ends = [line_end(text, at) for at in starts]
     indent = re.match(r"[ ]*", text[starts[0] :])
     lead = indent[0] if indent else ""

@@ -90,7 +90,11 @@ def without_cache_dir(current: str, original: str | None, value: str) -> str | N
         wanted = _removed(meaning, original or "")
     else:
         old = _value(original or "")
-        results = [_with_lines_of(lines, place, before, place_before), _with_value(lines, place, old)]
+        results = [
+            _with_all_lines_of(lines, place, before, place_before),
+            _with_lines_of(lines, place, before, place_before),
+            _with_value(lines, place, old),
+        ]
         wanted = [_changed(meaning, old)]
     result = next((text for text in map(_text, results) if _means_one_of(text, wanted)), current)
     return None if original is None and not result.strip() else result
@@ -185,6 +189,19 @@ def _line_end(lines: Sequence[_Line]) -> str:
 
 
 # --- taking back -------------------------------------------------------------------------------------------------
+
+
+def _with_all_lines_of(lines: Sequence[_Line], place: int, before: Sequence[_Line], there: int) -> list[_Line]:
+    """Ours, and the comments which stood between the lines of the value and still follow, as they stood then."""
+    old = _own(before, there)
+    kept = [line.text for line in old[1:] if line.role is not _Role.MORE]
+    end = place + 1 + len(kept)
+    if [line.text for line in lines[place + 1 : end]] != kept:
+        return _with_lines_of(lines, place, before, there)
+    usual = _line_end(lines)
+    back = [replace(line, end=line.end and usual) for line in old]
+    back[-1] = replace(back[-1], end=lines[end - 1].end)
+    return [*lines[:place], *(replace(line, end=line.end or usual) for line in back[:-1]), back[-1], *lines[end:]]
 
 
 def _with_lines_of(lines: Sequence[_Line], place: int, before: Sequence[_Line], there: int) -> list[_Line]:

@@ -22,7 +22,7 @@ from cachewarden.ecosystems.pip_config import (
     stacks,
     user_files,
 )
-from cachewarden.ecosystems.repointing import OTHERWISE, as_text, check_destination, is_same, read_whole
+from cachewarden.ecosystems.repointing import OTHERWISE, as_text, check_destination, file_behind, is_same, read_whole
 from cachewarden.model.errors import RefusedError
 
 
@@ -52,7 +52,7 @@ def point(surroundings: Surroundings, old: str, new: str) -> Edit:
         raise RefusedError(
             f"no pip of {surroundings.owner.name} uses {old} now: {_told(before)}; name the one in use"
         )
-    path = surroundings.files.real_path(_file_to_edit(search))
+    path = file_behind(surroundings.files, _file_to_edit(search))
     data = read_whole(surroundings.files, path, LIMIT)
     try:
         text = with_cache_dir(as_text(data or b"", path), new)

@@ -1,6 +1,7 @@
 """What pointing a tool to another folder needs, whichever tool it is."""
 
 import errno
+import os
 
 from cachewarden.ecosystems.base import Surroundings
 from cachewarden.ecosystems.paths import plain_path
@@ -35,8 +36,31 @@ def is_same(files: Files, one: str, other: str) -> bool:
     return one == other or files.real_path(one) == files.real_path(other)
 
 
+def file_behind(files: Files, path: str) -> str:
+    """The file that is to be edited, links resolved; RefusedError for a link that leads to nothing."""
+    real = files.real_path(path)
+    above, _, name = path.rpartition("/")
+    if files.stat(path) is None and real != f"{files.real_path(above).rstrip('/')}/{name}":
+        raise RefusedError(f"{path} is a link to {real}, which is not there: remove or mend the link, {OTHERWISE}")
+    return real
+
+
 def read_whole(files: Files, path: str, limit: int) -> bytes | None:
-    """A file that is going to be edited; ``None`` when it is not there, RefusedError when it cannot be read."""
+    """A file that is going to be edited; ``None`` when it is not there.
+
+    RefusedError when it cannot be read, or not be replaced: better now than when all is copied.
+    """
+    data = _read_whole(files, path, limit)
+    there = os.path.dirname(path)
+    while there != "/" and files.stat(there) is None:
+        there = os.path.dirname(there)
+    for each in (there, *([] if data is None else [path])):
+        if files.stat(each) is not None and not files.may_write(each):
+            raise RefusedError(f"{path} cannot be edited: {each} is write-protected; change that, {OTHERWISE}")
+    return data
+
+
+def _read_whole(files: Files, path: str, limit: int) -> bytes | None:
     try:
         return files.read_text(path, limit).encode("utf-8", "surrogateescape")
     except FileNotFoundError:
