@@ -142,6 +142,19 @@ def test_no_journal_is_made_where_another_user_leads_to(place: House, tmp_path: 
     assert not list(etc.iterdir())
 
 
+def test_nothing_is_moved_into_a_folder_in_which_a_group_may_change_names(place: House) -> None:
+    lab = place.disk.path / "lab"
+    lab.mkdir()
+    os.chown(lab, 0, NOBODY)
+    lab.chmod(0o2775)
+    for to in (lab / "pip", lab / "me/pip"):
+        moved = place.run(Errand.RELOCATE, to=str(to))
+        assert "not to be trusted" in moved.error
+    assert not list(lab.iterdir())
+    lab.chmod(0o3775)  # sticky: each has the own names alone
+    assert not place.run(Errand.RELOCATE, to=str(lab / "pip")).error
+
+
 # -- places that lie in each other --------------------------------------------------------------------------------
 
 

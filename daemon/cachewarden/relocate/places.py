@@ -130,7 +130,8 @@ def judge(surroundings: Surroundings, to: str, source: str, caches: Iterable[str
     if why := not_here(files, plain):
         return why
     try:
-        real = files.trusted_path(exists)
+        # Who may write to the folder decides about what is going to be made in it.
+        real = files.trusted_path(exists if exists == plain else f"{exists.rstrip('/')}/.")
         mount = files.mount_of(real)
     except OSError as error:
         return f"{exists} is not to be trusted: {reason(error)}"
