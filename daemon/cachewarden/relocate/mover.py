@@ -20,6 +20,7 @@ from cachewarden.relocate.carrying import Carrier, Course, Tools, WaitError
 from cachewarden.relocate.clearing import Broom, Sums
 from cachewarden.relocate.switching import is_ours, link_undone, tell, tidy
 from cachewarden.system import durable
+from cachewarden.system.places import PROBE
 
 _MOST_STEPS = 30
 _WHOLE = (Presence.HERE, Presence.FULL)
@@ -96,7 +97,7 @@ class Mover:
     def _without_source(self, record: Relocation) -> Relocation:
         """Nothing was ever stored, or it went while it was copied: a part of it is not to be taken for the cache."""
         whole = record.whole or record.returns or record.adopts
-        if record.heading is Heading.OUT and (whole or not set(self._files.listing(record.new)) - OWN_NAMES):
+        if record.heading is Heading.OUT and (whole or not self._contents(record.new)):
             return replace(record, phase=Phase.SWITCHING, why="")
         raise WaitError(f"{record.source} is gone, and only a part of it was copied: was its disk unmounted?")
 
@@ -115,13 +116,18 @@ class Mover:
             raise WaitError(f"{record.mount}, the disk that was meant, is not mounted")
         if place.exists == record.new:
             durable.sweep(record.new, MARKER)
-        if place.exists == record.new and set(self._files.listing(record.new)) - OWN_NAMES:
+        if place.exists == record.new and self._contents(record.new):
             if places.marker_of(self._files, record.new).get("ecosystem") != record.ecosystem:
                 raise WaitError(f"{record.new} is no longer empty")
             record = self.save(replace(record, adopts=True))
         durable.make_folders(record.new, 0o755 if record.shared_group else 0o700)
         places.write_marker(record.new, record)
         return record
+
+    def _contents(self, folder: str) -> list[str]:
+        """What is in it and is not ours; what a trial left that was killed is."""
+        names = set(self._files.listing(folder)) - OWN_NAMES
+        return [each for each in names if not each.startswith(PROBE)]
 
     # -- switching ----------------------------------------------------------------------------------------------
 
