@@ -1,5 +1,6 @@
 """The real tools with a cache before, while and after it is moved: what they stored is found, and nothing fetched."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from builders.conda_caches import build_package, environment_works, rattler_install
 from builders.disks import why_no_loop_disks
-from builders.moves import House, Meanwhile, house, looks
+from builders.moves import House, Meanwhile, fill_conda, house, in_a_child, looks
 from builders.pip_caches import LoopbackIndex, fill_pip_cache, pip_install
 from cachewarden.model.relocations import Errand, Method
 
@@ -22,6 +23,17 @@ PACKAGES = ("six", "idna", "packaging", "docopt")  # docopt is built here
 def place(tmp_path: Path) -> Iterator[House]:
     with house(tmp_path, 200) as made:
         yield made
+
+
+@pytest.fixture
+def ways_open(tmp_path: Path) -> Iterator[None]:
+    """pytest's folders, which are root's alone, can be passed by everybody."""
+    above = [each for each in (tmp_path, *tmp_path.parents) if each.stat().st_mode & 0o777 == 0o700]
+    for each in above:
+        each.chmod(0o711)
+    yield
+    for each in above:
+        each.chmod(0o700)
 
 
 class Offline:
@@ -88,3 +100,46 @@ def test_rattler_installs_from_a_moved_conda_cache_when_the_channel_has_no_packa
     assert not place.run(Errand.RESTORE, "conda").error
     assert looks(cache / "pkgs").keys() >= before.keys()
     assert (place.home / ".condarc").read_text() == f"# mine\npkgs_dirs:\n  - {cache}/pkgs\n"
+
+
+NOBODY = 65534
+
+
+def conda_that_notes_who_runs_it(place: House, scratch: Path) -> Path:
+    """A base whose conda says that it still uses its own folder."""
+    base = fill_conda(place.home, scratch)
+    conda, ran = place.home / "miniforge3/bin/conda", place.home / "ran"
+    conda.parent.mkdir(exist_ok=True)
+    conda.write_text(f'#!/bin/sh\nid -u >> {ran}\necho \'{{"pkgs_dirs": ["{base.pkgs}"]}}\'\n')
+    conda.chmod(0o755)
+    return ran
+
+
+def test_a_users_conda_is_asked_as_that_user_and_its_no_takes_the_move_back(
+    place: House, tmp_path: Path, ways_open: None
+) -> None:
+    ran = conda_that_notes_who_runs_it(place, tmp_path)
+    place.disk.path.joinpath("caches").mkdir()
+    for top in (place.home, place.disk.path):
+        for folder, folders, files in os.walk(top):
+            for name in (".", *folders, *files):
+                os.lchown(os.path.join(folder, name), NOBODY, NOBODY)
+
+    def as_nobody() -> None:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+        said = place.run(Errand.RELOCATE, "conda").error
+        assert "says that it still uses" in said, said
+
+    assert in_a_child(as_nobody) == 0
+    assert ran.read_text() == f"{NOBODY}\n"
+    assert not (place.home / ".condarc").exists()
+    assert not place.to("conda").exists()
+
+
+def test_roots_conda_is_never_run(place: House, tmp_path: Path) -> None:
+    ran = conda_that_notes_who_runs_it(place, tmp_path)
+    assert not place.run(Errand.RELOCATE, "conda").error
+    assert place.named("conda") == place.to("conda")
+    assert not ran.exists()

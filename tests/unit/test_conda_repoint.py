@@ -1,6 +1,7 @@
 """Which package cache each conda fills, and the edit that makes them fill another, without a conda or a disk."""
 
 from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 import pytest
 
@@ -99,3 +100,57 @@ def test_taking_back_a_file_without_a_last_newline_to_which_lines_were_added_bre
     current = made + ("" if made.endswith("\n") else "\n") + "channels: [a]\n"
     edit = Edit("", original.encode(), made.encode())
     assert Conda().point_back(current.encode(), edit, "/old", NEW) == f"{original}\nchannels: [a]\n".encode()
+
+
+class TestMambasOwnDefault:
+    MAMBA: ClassVar = {f"{HOME}/.mamba/pkgs/urls.txt": ""}
+
+    def test_is_in_force_beside_condas_where_the_installation_cannot_be_written(self) -> None:
+        files = base("/opt/forge") | self.MAMBA | {f"{HOME}/.conda/pkgs/urls.txt": ""}
+        assert fills(around(files, ALICE, ["/opt"])) == {
+            "conda of /opt/forge": f"{HOME}/.conda/pkgs",
+            "mamba of /opt/forge": f"{HOME}/.mamba/pkgs",
+        }
+
+    def test_is_not_where_mamba_fills_the_folder_of_the_installation_or_a_list_says_otherwise(self) -> None:
+        assert fills(around(base(FORGE) | self.MAMBA)) == {f"conda of {FORGE}": f"{FORGE}/pkgs"}
+        named = {f"{HOME}/.condarc": f"pkgs_dirs: [{OLD}]\n", f"{OLD}/urls.txt": ""}
+        assert set(fills(around(self.MAMBA | named)).values()) == {OLD}
+
+    def test_can_be_moved_and_mamba_uses_the_new_place(self) -> None:
+        surroundings = around(self.MAMBA)
+        assert fills(surroundings) == {"mamba": f"{HOME}/.mamba/pkgs"}
+        edit = point(surroundings, f"{HOME}/.mamba/pkgs")
+        assert edit.path == f"{HOME}/.condarc"
+        assert set(fills(with_edit(surroundings, edit)).values()) == {NEW}
+
+    def test_stays_listed_when_condas_is_moved(self) -> None:
+        assert items_of(point(around(base(FORGE) | self.MAMBA), f"{FORGE}/pkgs").after.decode()) == [
+            NEW,
+            f"{HOME}/.mamba/pkgs",
+        ]
+
+    @pytest.mark.parametrize(
+        ("root", "environ"),
+        [
+            (f"{HOME}/micromamba", {}),
+            (f"{HOME}/.local/share/mamba", {}),
+            ("/data/mamba", {"MAMBA_ROOT_PREFIX": "/data/mamba"}),
+        ],
+    )
+    def test_of_a_root_prefix_is_in_force_until_a_condarc_that_it_reads_names_another(
+        self, root: str, environ: dict[str, str]
+    ) -> None:
+        surroundings = around({f"{root}/pkgs/urls.txt": ""}, **environ)
+        assert fills(surroundings) == {f"conda of {root}": f"{root}/pkgs"}
+        edit = Edit(f"{HOME}/.condarc", None, f"pkgs_dirs: [{NEW}]\n".encode())
+        assert fills(with_edit(surroundings, edit)) == {f"conda of {root}": NEW}
+
+    def test_of_micromamba_goes_on_when_an_installation_is_told_in_its_own_file(self) -> None:
+        files = base("/opt/forge") | {"/root/micromamba/pkgs/urls.txt": ""}
+        surroundings = around(files, ROOT)
+        edit = point(surroundings, "/opt/forge/pkgs")
+        assert fills(with_edit(surroundings, edit)) == {
+            "conda of /opt/forge": NEW,
+            "conda of /root/micromamba": "/root/micromamba/pkgs",
+        }

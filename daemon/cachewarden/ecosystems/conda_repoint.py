@@ -38,11 +38,17 @@ def _of_base(search: Search, base: Base | None, variables: Condarc, to_be_made: 
     conda, mamba = search.sources(base, variables)
     items = merged(conda)
     name = f" of {base.path}" if base else ""
-    defaults = [*([f"{base.path}/pkgs"] if base else []), f"{search.home}/.conda/pkgs"]
+    first = [f"{base.path}/pkgs"] if base else []
+    defaults, mambas = [*first, f"{search.home}/.conda/pkgs"], [*first, f"{search.home}/.mamba/pkgs"]
     if items or base or search.is_folder(defaults[-1]):
         yield _first(search, f"conda{name}", items, defaults, to_be_made)
     if any("pkgs_dirs" in source.lists for source in mamba):
-        yield _first(search, f"mamba{name}", _of_mamba(base, conda, mamba, variables), defaults, to_be_made)
+        yield _first(search, f"mamba{name}", _of_mamba(base, conda, mamba, variables), mambas, to_be_made)
+    elif not items and search.is_folder(mambas[-1]):
+        # mamba's second default is another than conda's (``fallback_pkgs_dirs_hook``); a condarc speaks to both.
+        own = _first(search, f"mamba{name}", items, mambas, to_be_made)
+        if own.path == mambas[-1]:
+            yield own
 
 
 def _of_mamba(
@@ -67,7 +73,7 @@ def _first(
     if items:
         return InForce(tool, None, items[0].place, f"{items[0].source}, which cannot be followed")
     path = next((each for each in defaults if _writable(search, each)), defaults[-1])
-    return InForce(tool, path, "", "the default")
+    return InForce(tool, search.folder(path, search.home), "", "the default")
 
 
 def _writable(search: Search, path: str) -> bool:
@@ -133,7 +139,7 @@ def _is_everybodys(search: Search, base: Base) -> bool:
 
 
 def _would_be_lost(search: Search, bases: Sequence[Base], variables: Condarc, path: str, old: str) -> dict[str, None]:
-    """The first ``pkgs_dirs`` that an installation reads makes it forget its defaults: those stay listed.
+    """The first ``pkgs_dirs`` that an installation reads makes conda and mamba forget their defaults: those stay.
 
     In a file of everybody's that is ``~/.conda/pkgs``, there or not: users who cannot write to the new folder would
     have none left that they can (NoWritablePkgsDirError).
@@ -143,7 +149,8 @@ def _would_be_lost(search: Search, bases: Sequence[Base], variables: Condarc, pa
     for base in _or_none(shared or bases):
         if merged(search.sources(base, variables)[0]):
             continue
-        for each in [*([f"{base.path}/pkgs"] if base else []), f"{search.home}/.conda/pkgs"]:
+        own = [f"{base.path}/pkgs"] if base else []
+        for each in [*own, f"{search.home}/.conda/pkgs", f"{search.home}/.mamba/pkgs"]:
             if not shared and search.is_folder(each) and not is_same(search.surroundings.files, each, old):
                 found[each] = None
         if shared:

@@ -10,6 +10,8 @@ from cachewarden.model.errors import UsageError
 from cachewarden.system.files import RealFiles
 
 _VARIABLES = {"pip": "PIP_CACHE_DIR", "conda": "CONDA_PKGS_DIRS"}
+_READ_OTHERWISE = {"pip": "", "conda": ",$"}
+"""What the tool gives a meaning when it stands in the variable (``base/context.py``: expandvars, and a list)."""
 
 
 def arguments(parser: Parser) -> None:
@@ -18,7 +20,7 @@ def arguments(parser: Parser) -> None:
 
 
 def run(session: Session) -> int:
-    """Always 0: a tool that keeps no cache is left out."""
+    """Always 0: a tool that keeps no cache, or one that a variable cannot name, is left out."""
     program = session.program
     if session.options.system:
         raise UsageError("env is about the caller's own caches: it has no system mode")
@@ -26,7 +28,11 @@ def run(session: Session) -> int:
     places: dict[str, str] = {}
     for ecosystem in ECOSYSTEMS:
         found = next((each.path for each in ecosystem.in_force(surroundings) if each.path), None)
-        if found and ecosystem.name in _VARIABLES:
+        if not found or ecosystem.name not in _VARIABLES:
+            continue
+        if why := _why_not(ecosystem.name, found):
+            session.output.warn(f"{found} is left out: {why}")
+        else:
             places[_VARIABLES[ecosystem.name]] = found
     if session.options.json:
         session.answer({"schema": 1, "variables": places})
@@ -34,3 +40,14 @@ def run(session: Session) -> int:
         for name, value in places.items():
             session.output.write(f"export {name}={shlex.quote(value)}")
     return 0
+
+
+def _why_not(ecosystem: str, path: str) -> str | None:
+    """Why a variable cannot name this folder."""
+    if set(path) & set(_READ_OTHERWISE[ecosystem]):
+        return f"{ecosystem} gives '$' and ',' in a variable a meaning"
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return "its name is not valid UTF-8"
+    return None
