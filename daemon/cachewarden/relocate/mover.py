@@ -177,8 +177,6 @@ class Mover:
             self._land(record)
         if record.method is Method.SYMLINK or record.config:
             tell(self._tools.switch, self.record)
-        if record.config:
-            self._tools.switch.must_be_left(record)
         return replace(self.record, phase=Phase.REMOVING, set_aside=0, landing=0, clearing=False)
 
     def _land(self, record: Relocation) -> None:
