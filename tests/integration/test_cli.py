@@ -107,7 +107,7 @@ def on_terminal(
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
         os.execve(command[0], command, {**environment, "TERM": "xterm-256color"})
     shown, answered = b"", False
-    while select.select([terminal], [], [], 60)[0]:
+    while select.select([terminal], [], [], 120)[0]:
         try:
             data = os.read(terminal, 65536)
         except OSError:
@@ -286,8 +286,8 @@ def test_a_person_is_asked_and_no_is_the_default(home: Home, answer: bytes, remo
 
 def test_ctrl_c_at_the_question_removes_nothing(home: Home) -> None:
     before = home.tree()
-    status, _ = on_terminal([COMMAND, "--user", "purge", "--all"], home.environment(), b"\x03")
-    assert status == 130
+    status, shown = on_terminal([COMMAND, "--user", "purge", "--all"], home.environment(), b"\x03")
+    assert status == 130, shown
     assert home.tree() == before
 
 

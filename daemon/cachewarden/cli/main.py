@@ -16,6 +16,17 @@ def entry_point() -> int:
     if words == ["--version"]:
         print(f"cachewarden {__version__}")
         return DONE
+    status = _status(words)
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream:
+                stream.flush()
+    except OSError:  # a terminal that is gone: the interpreter's own try at it would end with 120
+        _silence()
+    return status
+
+
+def _status(words: list[str]) -> int:
     try:
         return _main(words)
     except BrokenPipeError:
