@@ -104,6 +104,7 @@ def on_terminal(
         import struct
         import termios
 
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell has what it runs in the background ignore it
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
         os.execve(command[0], command, {**environment, "TERM": "xterm-256color"})
     shown, answered = b"", False
