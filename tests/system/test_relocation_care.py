@@ -332,6 +332,16 @@ def test_a_way_back_that_was_given_up_leaves_no_half_copy_behind(place: House) -
     assert place.named("pip") == place.home / ".cache/pip"
 
 
+def test_what_was_half_removed_when_a_move_was_given_up_goes_whatever_is_to_be_left(place: House) -> None:
+    to = place.to("pip")
+    place.settle_all(place.order(Errand.RELOCATE, "pip"), may_go_on=until_files(to, 40))
+    aside = place.records()[0].aside_there
+    killed_with(place, place.order(Errand.RESTORE, "pip"), lambda: 0 < files_in(aside) < 30)
+    assert not place.run(Errand.RESTORE, leave_data=True).error
+    assert not place.records()
+    assert not place.litter()
+
+
 def test_a_cache_that_was_kept_is_still_linked_into_its_environments_after_the_way_back(
     place: House, tmp_path: Path
 ) -> None:

@@ -292,7 +292,7 @@ class Mover:
         """A copy that was not switched to goes; what was there before it stays."""
         over, aside = replace(record, phase=Phase.OVER), record.aside_there
         self._untell(record)
-        if record.leave_data:
+        if record.leave_data and not is_ours(aside, record.set_aside):
             return over
         if not is_ours(aside, record.set_aside):
             seen = self.presence()
