@@ -15,6 +15,7 @@ from builders.moves import House, Killed, Meanwhile, fill_conda, fill_pip, house
 from builders.siege import wait_until
 from cachewarden.model.relocations import Errand, Method, MoveOrder, Phase, Relocation
 from cachewarden.relocate.records import Records
+from cachewarden.service.worker import preload
 
 pytestmark = [
     pytest.mark.root,
@@ -60,6 +61,9 @@ def build_wheel(cache: Path) -> Path:
 
 
 def as_nobody(work: Callable[[], object]) -> None:
+    """All is imported before: the interpreter may be where only root can read it."""
+    preload()
+
     def become() -> None:
         os.setgroups([])
         os.setgid(NOBODY)
