@@ -11,6 +11,7 @@ import pytest
 
 from builders.disks import give_to
 from cachewarden.model.caches import COPYING
+from cachewarden.system import durable
 from cachewarden.system.copies import packages
 from cachewarden.system.copying import Copied, CopyStoppedError, Way, copy_tree
 from cachewarden.system.folders import open_folder
@@ -274,7 +275,7 @@ def test_more_packages_than_are_put_together_at_once_all_come(source: Path, targ
     assert (target / "p149-1-0/lib/shared").stat().st_nlink == 150
 
 
-@pytest.mark.parametrize("way", [packages.exchange, packages.in_three_steps])
+@pytest.mark.parametrize("way", [durable.exchanged, packages.in_three_steps])
 def test_two_folders_change_places(source: Path, target: Path, way: Callable[[int, str, int, str], None]) -> None:
     write(source / "1/a", "new")
     write(target / "x/b", "old")

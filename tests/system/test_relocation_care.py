@@ -13,7 +13,9 @@ import pytest
 from builders.disks import why_no_loop_disks
 from builders.moves import House, Killed, Meanwhile, fill_conda, fill_pip, house, in_a_child, looks
 from builders.siege import wait_until
-from cachewarden.model.relocations import Errand, Method, MoveOrder, Phase, Relocation
+from builders.synthetic import conda_packages
+from cachewarden.model.caches import COPYING, MARKER
+from cachewarden.model.relocations import Errand, Heading, Method, MoveOrder, Phase, Relocation
 from cachewarden.relocate.records import Records
 from cachewarden.service.worker import preload
 
@@ -50,6 +52,35 @@ def killed_with(place: House, order: MoveOrder, when: Callable[[], bool]) -> Non
         return True
 
     assert in_a_child(lambda: place.settle_all(order, may_go_on=kill)) == 9
+
+
+def killed_at(place: House, order: MoveOrder, phase: Phase, *, after: bool) -> None:
+    class Kills(Records):
+        def save(self, record: Relocation) -> None:
+            if record.phase is phase and not after:
+                os.kill(os.getpid(), 9)
+            super().save(record)
+            if record.phase is phase:
+                os.kill(os.getpid(), 9)
+
+    assert in_a_child(lambda: place.settle_all(order, Kills(place.whom().records.folder))) == 9
+
+
+def killed_before(place: House, order: MoveOrder, phase: Phase) -> None:
+    """Carries an order out in a process that is killed when all is done that comes before a phase."""
+    killed_at(place, order, phase, after=False)
+
+
+def killed_after(place: House, order: MoveOrder, phase: Phase) -> None:
+    """Carries an order out in a process that is killed when a phase is in the journal, and nothing of it is done."""
+    killed_at(place, order, phase, after=True)
+
+
+def more_responses(cache: Path, count: int = 60) -> None:
+    folder = cache / "http-v2/more"
+    folder.mkdir(parents=True)
+    for number in range(count):
+        (folder / f"{number:03}").write_bytes(os.urandom(500))
 
 
 def build_wheel(cache: Path) -> Path:
@@ -202,6 +233,24 @@ def test_a_cache_that_vanished_in_the_middle_of_its_copy_is_not_switched_to(plac
     assert looks(place.to("conda")) == whole
 
 
+def test_a_cache_that_vanished_while_it_joined_what_an_earlier_move_left_is_not_switched_from(place: House) -> None:
+    cache, to = place.home / ".cache/pip", place.to("pip")
+    place.run(Errand.RELOCATE)
+    place.run(Errand.RESTORE, leave_data=True)
+    more_responses(cache)
+    place.settle_all(place.order(Errand.RELOCATE, "pip"), may_go_on=until_files(to, files_in(to) + 8))
+    assert [(each.phase, each.adopts) for each in place.records()] == [(Phase.COPYING, True)]
+    cache.rename(place.home / "elsewhere")
+    (moved,) = place.settle()
+    assert "only a part of it was copied" in moved.error
+    assert place.named("pip") == cache
+    (place.home / "elsewhere").rename(cache)
+    whole = looks(cache)
+    place.settle()
+    assert place.named("pip") == to
+    assert whole.keys() <= looks(to).keys()
+
+
 # -- what is written late -----------------------------------------------------------------------------------------
 
 
@@ -219,6 +268,55 @@ def test_what_is_stored_at_the_destination_while_the_way_back_was_interrupted_co
     assert not place.records()
     assert (cache / WHEEL).read_bytes() == b"hours of building"
     assert not place.litter()
+
+
+@pytest.mark.parametrize("method", list(Method))
+def test_what_is_stored_at_the_destination_right_after_the_switch_outlives_a_disk_that_goes(
+    place: House, method: Method
+) -> None:
+    """Killed in between, the move knows only that the tool was going to be told."""
+    before = looks(place.home / ".cache/pip")
+    killed_before(place, place.order(Errand.RELOCATE, "pip", method=method), Phase.REMOVING)
+    assert place.named("pip") == place.to("pip")
+    build_wheel(place.to("pip"))
+    whole = looks(place.to("pip"))
+    place.disk.unmount()
+    place.settle()
+    assert place.named("pip") == place.home / ".cache/pip"
+    assert looks(place.home / ".cache/pip") == before
+    place.disk.mount()
+    place.settle()
+    assert looks(place.to("pip")).keys() == whole.keys()
+    assert place.named("pip") == place.to("pip")
+    assert not place.litter()
+
+
+@pytest.mark.parametrize("method", list(Method))
+def test_what_is_stored_at_the_destination_right_after_the_switch_comes_along_when_the_move_is_taken_back(
+    place: House, method: Method
+) -> None:
+    killed_before(place, place.order(Errand.RELOCATE, "pip", method=method), Phase.REMOVING)
+    build_wheel(place.named("pip"))
+    assert not place.run(Errand.RESTORE).error
+    assert not place.records()
+    assert (place.home / ".cache/pip" / WHEEL).read_bytes() == b"hours of building"
+    assert not place.litter()
+
+
+def test_what_is_stored_at_the_destination_right_after_the_switch_is_not_cleared_when_it_is_refused_then(
+    place: House,
+) -> None:
+    killed_before(place, place.order(Errand.RELOCATE, "pip"), Phase.REMOVING)
+    build_wheel(place.to("pip"))
+    conf = place.home / ".config/pip/pip.conf"
+    place.environ["PIP_CACHE_DIR"] = f"{place.home}/.cache/pip"
+    (moved,) = place.settle()
+    assert "does not use" in moved.error
+    assert not conf.exists()
+    del place.environ["PIP_CACHE_DIR"]
+    assert not place.run(Errand.RESTORE).error
+    assert (place.home / ".cache/pip" / WHEEL).read_bytes() == b"hours of building"
+    assert not place.records()
 
 
 def test_the_destination_is_not_cleared_while_a_tool_that_began_before_is_at_work(place: House) -> None:
@@ -319,6 +417,56 @@ def test_nothing_half_removed_comes_back_after_a_kill(place: House, tmp_path: Pa
     assert not place.litter()
 
 
+def renumbered(folder: Path) -> None:
+    """What FAT does to a folder at each mount."""
+    copy = folder.with_name("copy")
+    subprocess.run(["cp", "-a", str(folder), str(copy)], check=True)
+    shutil.rmtree(folder)
+    copy.rename(folder)
+
+
+def test_what_was_set_aside_on_a_disk_that_numbers_its_folders_anew_is_known_again(place: House) -> None:
+    """It is killed before what was stored there last came along, and again while it is cleared."""
+    place.run(Errand.RELOCATE)
+    (record,) = place.records()
+    aside = Path(record.aside_there)
+
+    class Stores(Records):
+        def save(self, record: Relocation) -> None:
+            super().save(record)
+            if (record.phase, record.heading) == (Phase.REMOVING, Heading.BACK):
+                if not record.set_aside:
+                    build_wheel(place.to("pip"))
+                elif aside.is_dir():
+                    os.kill(os.getpid(), 9)
+
+    journal = Stores(place.whom().records.folder)
+    assert in_a_child(lambda: place.settle_all(place.order(Errand.RESTORE, "pip"), journal)) == 9
+    renumbered(aside)
+    killed_with(place, SETTLE, lambda: 0 < files_in(aside) <= 25)
+    assert (place.home / ".cache/pip" / WHEEL).read_bytes() == b"hours of building"
+    renumbered(aside)
+    place.settle_all(SETTLE)
+    assert not place.records()
+    assert not place.litter()
+
+
+def test_what_another_user_put_where_the_destination_is_set_aside_does_not_get_into_the_cache(place: House) -> None:
+    """In a folder in which everybody may make names, with a copy of the marker."""
+    place.disk.path.chmod(0o1777)
+    place.run(Errand.RELOCATE, to=str(place.disk.path / "pip"))
+    (record,) = place.records()
+    planted = Path(record.aside_there) / WHEEL
+    planted.parent.mkdir(parents=True)
+    planted.write_bytes(b"evil")
+    shutil.copy(Path(record.new) / MARKER, Path(record.aside_there) / MARKER)
+    subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", record.aside_there], check=True)
+    assert not place.run(Errand.RESTORE).error
+    assert not (place.home / ".cache/pip" / WHEEL).exists()
+    assert planted.exists()
+    assert not Path(record.new).exists()
+
+
 # -- what is left behind ------------------------------------------------------------------------------------------
 
 
@@ -364,6 +512,178 @@ def test_a_cache_that_was_kept_is_still_linked_into_its_environments_after_the_w
     assert not moved.error
     assert linked() == before
     assert moved.copied == 0
+
+
+@pytest.mark.parametrize("entry", [4, 6, 7])
+def test_data_that_are_left_after_all_leave_nothing_beside_the_old_place(place: House, entry: int) -> None:
+    """The way back was killed: before what is new there was added, after that, and when the names had changed."""
+    whole = looks(place.home / ".cache/pip")
+    place.run(Errand.RELOCATE)
+    kept = build_wheel(place.home / ".cache/pip")
+    records = Killed(place.whom().records.folder, entry, after=True)
+    assert in_a_child(lambda: place.settle_all(place.order(Errand.RESTORE, "pip"), records)) == 9
+    (record,) = place.records()
+    assert (record.phase, record.clearing) == (Phase.SWITCHING, entry == 7)
+    assert Path(record.incoming).is_dir()
+    assert not place.run(Errand.RESTORE, leave_data=True).error
+    assert not place.records()
+    assert kept.exists()
+    assert looks(place.to("pip")) == whole
+    assert not place.litter()
+
+
+def test_a_copy_that_was_half_cleared_is_cleared_although_data_are_left(place: House) -> None:
+    to = place.to("pip")
+    place.settle_all(place.order(Errand.RELOCATE, "pip"), may_go_on=until_files(to, 30))
+    aside = Path(place.records()[0].aside_there)
+    killed_with(place, place.order(Errand.RESTORE, "pip"), lambda: aside.is_dir() and files_in(aside) <= 25)
+    assert aside.is_dir()
+    assert not place.run(Errand.RESTORE, leave_data=True).error
+    assert not place.records()
+    assert not place.litter()
+
+
+def test_a_killed_copy_to_a_cache_that_stays_leaves_nothing_in_it(place: House, tmp_path: Path) -> None:
+    base = fill_conda(place.home, tmp_path)
+    place.run(Errand.RELOCATE, "conda")
+    place.run(Errand.RESTORE, "conda", leave_data=True)
+    conda_packages(base.pkgs, 12, files=8, size=900)
+    room = place.to("conda") / COPYING
+    killed_with(place, place.order(Errand.RELOCATE, "conda"), lambda: room.is_dir() and files_in(room) > 20)
+    assert files_in(room) > 20
+    assert not place.run(Errand.RESTORE, "conda").error
+    assert not place.records()
+    assert place.to("conda").is_dir()
+    assert not room.exists()
+
+
+# -- what helps when nothing goes on --------------------------------------------------------------------------------
+
+
+def test_a_disk_that_is_lost_while_its_cache_was_coming_forward_again_can_be_given_up(place: House) -> None:
+    place.run(Errand.RELOCATE)
+    place.disk.unmount()
+    place.settle()
+    cache = place.home / ".cache/pip"
+    more_responses(cache)
+    before = looks(cache)
+    place.disk.mount()
+    count = files_in(place.to("pip"))
+    place.settle_all(MoveOrder(Errand.SETTLE, "pip"), may_go_on=until_files(place.to("pip"), count + 5))
+    assert [(each.phase, each.returns) for each in place.records()] == [(Phase.COPYING, True)]
+    place.disk.unmount()
+    place.settle()
+    assert not place.run(Errand.RESTORE, leave_data=True).error
+    assert not place.records()
+    assert place.named("pip") == cache
+    assert looks(cache) == before
+    place.disk.mount()
+
+
+@pytest.mark.parametrize("leave_data", [False, True])
+def test_a_cache_that_cannot_come_forward_to_a_full_disk_can_be_taken_back(place: House, leave_data: bool) -> None:
+    place.run(Errand.RELOCATE)
+    place.disk.unmount()
+    place.settle()
+    cache = place.home / ".cache/pip"
+    build_wheel(cache).write_bytes(os.urandom(3 << 20))
+    place.disk.mount()
+    records = Meanwhile(place.whom().records.folder, 1, lambda: place.disk.fill(1 << 14, reserve_too=True))
+    (moved,) = place.settle_all(MoveOrder(Errand.SETTLE, "pip"), records)
+    assert "No space left" in moved.error
+    assert not place.run(Errand.RESTORE, leave_data=leave_data).error
+    assert not place.records()
+    assert (cache / WHEEL).exists()
+    assert (cache / "selfcheck").exists() is not leave_data
+    assert place.to("pip").exists() is leave_data
+    assert not place.litter()
+
+
+def test_what_was_stored_late_and_does_not_fit_does_not_keep_a_move_from_being_given_up(place: House) -> None:
+    cache = place.home / ".cache/pip"
+    killed_after(place, place.order(Errand.RELOCATE, "pip"), Phase.REMOVING)
+    build_wheel(cache).write_bytes(os.urandom(3 << 20))
+    whole = looks(cache)
+    place.disk.fill(1 << 14, reserve_too=True)
+    assert "No space left" in place.run(Errand.RESTORE).error
+    assert not place.run(Errand.RESTORE, leave_data=True).error
+    assert not place.records()
+    assert place.named("pip") == cache
+    assert looks(cache) == whole
+    assert not place.litter()
+
+
+def test_a_way_back_that_waited_for_its_disk_is_not_forgotten_by_a_kill(place: House) -> None:
+    whole = looks(place.home / ".cache/pip")
+    place.run(Errand.RELOCATE)
+    records = Meanwhile(place.whom().records.folder, 1, place.disk.unmount)
+    place.settle_all(place.order(Errand.RESTORE, "pip"), records)
+    place.disk.mount()
+    killed_after(place, MoveOrder(Errand.SETTLE, "pip"), Phase.SETTLED)
+    place.settle_all(SETTLE)
+    assert not place.records()
+    assert looks(place.home / ".cache/pip") == whole
+    assert place.named("pip") == place.home / ".cache/pip"
+
+
+# -- what the tool is told ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dotfiles", [False, True])
+def test_a_line_that_names_the_destination_by_hand_while_it_was_away_is_no_third_place(
+    place: House, dotfiles: bool
+) -> None:
+    """What was stored at the old place meanwhile would stay there, unseen by pip."""
+    conf = place.home / ".config/pip/pip.conf"
+    conf.parent.mkdir(parents=True)
+    if dotfiles:
+        conf.symlink_to(place.home / "dot.conf")
+        (place.home / "dot.conf").write_text("[global]\n")
+    place.run(Errand.RELOCATE)
+    place.disk.unmount()
+    place.settle()
+    build_wheel(place.home / ".cache/pip")
+    conf.write_text(f"[global]\ncache-dir = {place.to('pip')}\n")
+    place.disk.mount()
+    place.settle()
+    assert [each.phase for each in place.records()] == [Phase.SETTLED]
+    assert (place.to("pip") / WHEEL).read_bytes() == b"hours of building"
+    assert not (place.home / ".cache/pip").exists()
+    assert not place.run(Errand.RESTORE).error
+    assert conf.exists() is dotfiles, "where there was none there is none"
+    assert place.named("pip") == place.home / ".cache/pip"
+
+
+def test_a_shell_with_a_variable_of_before_neither_forgets_a_move_nor_is_taken_for_the_configuration(
+    place: House,
+) -> None:
+    """As `cachewarden env` printed it; no other program has that variable."""
+    place.run(Errand.RELOCATE)
+    place.disk.unmount()
+    place.settle()
+    place.disk.mount()
+    place.environ["PIP_CACHE_DIR"] = str(place.to("pip"))
+    (moved,) = place.settle()
+    assert "PIP_CACHE_DIR" in moved.error
+    del place.environ["PIP_CACHE_DIR"]
+    place.settle()
+    assert [each.phase for each in place.records()] == [Phase.SETTLED]
+    assert place.named("pip") == place.to("pip")
+
+
+@pytest.mark.parametrize("dotfiles", [False, True])
+def test_a_second_line_of_the_file_that_names_the_destination_keeps_it_from_being_cleared(
+    place: House, dotfiles: bool
+) -> None:
+    conf = place.home / ".config/pip/pip.conf"
+    conf.parent.mkdir(parents=True)
+    if dotfiles:
+        conf.symlink_to(place.home / "dot.conf")
+        (place.home / "dot.conf").write_text("")
+    place.run(Errand.RELOCATE)
+    conf.write_text(conf.read_text() + f"[install]\ncache-dir = {place.to('pip')}\n")
+    assert "remove that" in place.run(Errand.RESTORE).error
+    assert looks(place.to("pip"))
 
 
 # -- when it is tried again ---------------------------------------------------------------------------------------

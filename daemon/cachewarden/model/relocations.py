@@ -71,6 +71,7 @@ class Relocation:
     what only the target has stays. ``granularity`` is that of
     times at the destination, in nanoseconds. ``verified``: what was
     copied so far was read back, and the last run ended by itself. ``whole``: all of the source was copied once.
+    ``found``: the old place was there when two caches began to become one.
     ``set_aside`` and ``landing`` are the inodes of the folder that is to go and of the one that is put together, 0
     for none: what has their names and is another is not ours. ``clearing``: what is set aside is no longer whole.
     ``config`` is the file that was changed, ``mount`` the mount point that was judged fit.
@@ -92,6 +93,7 @@ class Relocation:
     adopts: bool = False
     verified: bool = False
     whole: bool = False
+    found: bool = False
     set_aside: int = 0
     landing: int = 0
     granularity: int = 1
@@ -134,14 +136,14 @@ class Relocation:
     def afresh(self, phase: Phase, heading: Heading) -> "Relocation":
         """At the begin of a way: nothing is known of any copy."""
         return replace(
-            self, phase=phase, heading=heading, verified=False, whole=False, set_aside=0, landing=0, clearing=False,
-            tries=0, not_before=Instant(0), why="",
+            self, phase=phase, heading=heading, verified=False, whole=False, found=False, set_aside=0, landing=0,
+            clearing=False, tries=0, not_before=Instant(0), why="",
         )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class RelocationSeen:
-    """A relocation as a worker found it."""
+    """A relocation as a worker found it. ``goes_back``: once its disk is here it is to be taken back."""
 
     id: str
     ecosystem: str
@@ -155,6 +157,7 @@ class RelocationSeen:
     begun: Instant
     why: str = ""
     waits: bool = False
+    goes_back: bool = False
 
     @property
     def unfinished(self) -> bool:
@@ -168,7 +171,7 @@ class RelocationSeen:
             return False
         if self.phase is Phase.SETTLED:
             known_full = self.presence is Presence.HERE and self.why == DISK_FULL
-            return known_full or self.presence not in (Presence.HERE, Presence.FULL)
+            return known_full or self.goes_back or self.presence not in (Presence.HERE, Presence.FULL)
         if self.phase is Phase.AWAY:
             return self.presence is Presence.HERE
         return True

@@ -32,9 +32,10 @@ class Broom:
         self._sums = sums
 
     def folder(self, path: str) -> None:
-        """One that no tool looks for."""
+        """One that no tool looks for. Its marker goes last: by it the folder is known."""
         above, name = os.path.split(path)
         with open_folder(above) as parent, parent.folder(name) as inner:
+            self._all(inner, but=MARKER)
             self._all(inner)
             self._remove_folder(parent, name)
 
@@ -59,14 +60,15 @@ class Broom:
         with suppress(OSError), open_folder(above) as parent:
             self._remove_folder(parent, name)
 
-    def _all(self, folder: OpenFolder) -> None:
+    def _all(self, folder: OpenFolder, but: str = "") -> None:
         removal = Removal()
         remover = TreeRemover(folder, self._may_go_on)
         try:
             for node in list(folder.nodes()):
                 if not self._may_go_on():
                     raise StoppedError
-                remover.remove(folder, node.name, removal)
+                if node.name != but:
+                    remover.remove(folder, node.name, removal)
         finally:
             self._sums.freed += removal.freed
         if removal.failures:

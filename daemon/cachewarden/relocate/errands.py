@@ -143,9 +143,8 @@ def _again(estate: Estate, ecosystem: Ecosystem, order: MoveOrder, record: Reloc
         # What is open is settled before any policy has its turn: nothing more can be done about it in this cycle.
         return _nothing(order, f"it is being moved ({record.phase.value}: {record.why or 'under way'})", busy=True)
     if record.phase is Phase.SETTLED and (order.errand is Errand.CHECK or here in (Presence.HERE, Presence.FULL)):
-        words = (
-            "it is there already" if here is not Presence.MISSING else f"it was moved, and {record.new} is not here"
-        )
+        absent = f"it was moved to {record.new}, which is {_WORDS[here]}"
+        words = "it is there already" if here in (Presence.HERE, Presence.FULL) else absent
         return Moved(record.old, record.new, record.phase, words)
     if order.errand is Errand.CHECK:
         return Moved(record.old, record.new, record.phase, "the move is under way, and goes on")
@@ -174,7 +173,7 @@ def _restore(estate: Estate, order: MoveOrder) -> Moved:
 def _bring_back(estate: Estate, ecosystem: Ecosystem, record: Relocation, order: MoveOrder) -> Moved:
     here = places.presence(estate.surroundings.files, record) not in (Presence.MISSING, Presence.FAILING)
     expected = (0, 0)
-    if record.heading is Heading.OUT and record.phase in (Phase.COPYING, Phase.SWITCHING) and not record.returns:
+    if _is_unused(estate, ecosystem, record):
         record = replace(record, phase=Phase.CANCELLING, leave_data=order.leave_data, why="taken back")
     elif record.phase is Phase.CANCELLING or record.heading is Heading.BACK:
         record = replace(record, leave_data=record.leave_data or order.leave_data)
@@ -184,6 +183,9 @@ def _bring_back(estate: Estate, ecosystem: Ecosystem, record: Relocation, order:
         )
     else:
         if record.phase not in RESTING:
+            if record.phase is Phase.COPYING or order.leave_data:
+                # Its tool uses the old place, or is to: to wait for the way out to be finished could be for ever.
+                record = replace(record, phase=Phase.LEAVING, go_back=not order.leave_data, why="taken back")
             finished = _attend(estate, ecosystem, record)
             record = next((each for each in estate.records.all() if each.id == record.id), record)
             if finished.error or record.phase not in RESTING:
@@ -199,6 +201,14 @@ def _bring_back(estate: Estate, ecosystem: Ecosystem, record: Relocation, order:
         )  # fmt: skip
     estate.records.save(record)
     return _go(estate, Mover(record, estate.tools(ecosystem, expected)))
+
+
+def _is_unused(estate: Estate, ecosystem: Ecosystem, record: Relocation) -> bool:
+    """Whether all that is at the destination was copied to it."""
+    if record.heading is Heading.BACK or record.returns:
+        return False
+    told = estate.tools(ecosystem).switch.may_be_told
+    return record.phase is Phase.COPYING or (record.phase is Phase.SWITCHING and not told(record))
 
 
 def _no_room(estate: Estate, record: Relocation, counted: Census) -> str:
@@ -242,6 +252,8 @@ def _attend(estate: Estate, ecosystem: Ecosystem, record: Relocation) -> Moved:
     found = places.presence(estate.surroundings.files, record)
     tools = estate.tools(ecosystem, _expected(estate, record))
     if record.phase is Phase.SETTLED:
+        if record.go_back and found in (Presence.HERE, Presence.FULL):
+            return _go_back(estate, ecosystem, record)
         if found is Presence.FULL and record.why != DISK_FULL:
             # Policies may purge it first: the next look decides.
             estate.records.save(replace(record, why=DISK_FULL))
@@ -252,7 +264,8 @@ def _attend(estate: Estate, ecosystem: Ecosystem, record: Relocation) -> Moved:
         else:
             record = replace(record.afresh(Phase.LEAVING, Heading.OUT), why=f"its disk is {_WORDS[found]}")
     elif record.phase is Phase.AWAY and found is Presence.HERE:
-        if not tools.switch.uses(record.old) and record.method is Method.CONFIG:
+        told = any(tools.switch.uses(each) for each in (record.old, record.new))
+        if not told and record.method is Method.CONFIG:
             estate.records.save(replace(record, phase=Phase.OVER))
             text = (
                 f"{record.ecosystem} was told to use another place meanwhile: {record.new} is forgotten, not removed"
@@ -264,9 +277,16 @@ def _attend(estate: Estate, ecosystem: Ecosystem, record: Relocation) -> Moved:
     estate.records.save(record)
     moved = _go(estate, Mover(record, tools))
     if moved.phase is Phase.SETTLED and record.go_back and not moved.error:
-        # It was on its way back when its disk went away.
-        settled = next((each for each in estate.records.all() if each.id == record.id), record)
-        return _bring_back(estate, ecosystem, settled, MoveOrder(Errand.RESTORE, record.ecosystem))
+        return _go_back(estate, ecosystem, record)
+    return moved
+
+
+def _go_back(estate: Estate, ecosystem: Ecosystem, record: Relocation) -> Moved:
+    """It was on its way back when its disk went away; what is refused now is for a person to ask for again."""
+    settled = next((each for each in estate.records.all() if each.id == record.id), record)
+    moved = _bring_back(estate, ecosystem, settled, MoveOrder(Errand.RESTORE, record.ecosystem))
+    if settled in estate.records.all():
+        estate.records.save(replace(settled, go_back=False))
     return moved
 
 

@@ -20,7 +20,7 @@ from cachewarden.relocate import places
 from cachewarden.relocate.carrying import Tools
 from cachewarden.relocate.mover import LONGEST_PAUSE
 from cachewarden.relocate.records import Records
-from cachewarden.relocate.switching import Ask, Switch, is_ours
+from cachewarden.relocate.switching import Ask, Switch
 from cachewarden.system.census import Census, census
 from cachewarden.system.folders import open_folder
 
@@ -75,18 +75,18 @@ def is_later(each: Relocation, now: int) -> bool:
 
 def seen_now(surroundings: Surroundings, each: Relocation, *, later: bool) -> RelocationSeen:
     presence = places.presence(surroundings.files, each)
-    waits = later or (presence is Presence.MISSING and _needs_the_disk(each, surroundings.files.mounts()))
+    gone = presence is Presence.MISSING and not places.is_set_aside(surroundings.files, each)
+    waits = later or (gone and _needs_the_disk(each, surroundings.files.mounts()))
     full = presence is Presence.FULL and each.phase is Phase.SETTLED
     return RelocationSeen(
         each.id, each.ecosystem, surroundings.owner.name, each.old, each.new, each.method, each.phase,
         each.heading, presence, each.begun, each.why or (DISK_FULL if full else ""), waits=waits,
+        goes_back=each.go_back,
     )  # fmt: skip
 
 
 def _needs_the_disk(each: Relocation, mounts: Collection[str]) -> bool:
     """Whether nothing can be done about a move while its disk is away."""
-    if is_ours(each.aside_there, each.set_aside):
-        return False
     if each.phase is Phase.REMOVING:
         return each.heading is Heading.BACK and not each.leave_data and each.mount not in mounts
     if each.phase is Phase.CANCELLING:

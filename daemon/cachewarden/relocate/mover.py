@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from cachewarden.ecosystems.trees import reason
-from cachewarden.model.caches import MARKER, OWN_NAMES
+from cachewarden.model.caches import COPYING, MARKER, OWN_NAMES
 from cachewarden.model.errors import RefusedError
 from cachewarden.model.relocations import RESTING, Heading, Method, Phase, Presence, Relocation
 from cachewarden.model.units import NANOSECONDS, Instant
@@ -67,6 +67,8 @@ class Mover:
             after = steps[self.record.phase](self.record)
             if (after.phase, after.heading) != (self.record.phase, self.record.heading):
                 after = replace(after, tries=0, not_before=Instant(0))  # what failed before is behind it
+            if after.phase is Phase.OVER:
+                self._clear_workrooms(after)
             self.save(after)
         raise WaitError("it does not come to an end")
 
@@ -89,6 +91,8 @@ class Mover:
         self._carrier.wait_for_tools(record.source)
         if not durable.is_folder(record.source):
             return self._without_source(record)
+        if record.heading is Heading.OUT and (record.returns or record.adopts):
+            self.save(replace(record, found=True))
         record = self._carrier.bring()
         # Whatever is waited for now: all that is there was read back.
         self._carrier.wait_for_tools(record.source)
@@ -96,7 +100,7 @@ class Mover:
 
     def _without_source(self, record: Relocation) -> Relocation:
         """Nothing was ever stored, or it went while it was copied: a part of it is not to be taken for the cache."""
-        whole = record.whole or record.returns or record.adopts
+        whole = record.whole or ((record.returns or record.adopts) and not record.found)
         if record.heading is Heading.OUT and (whole or not self._contents(record.new)):
             return replace(record, phase=Phase.SWITCHING, why="")
         raise WaitError(f"{record.source} is gone, and only a part of it was copied: was its disk unmounted?")
@@ -134,9 +138,12 @@ class Mover:
     def _switch(self, record: Relocation) -> Relocation:
         if record.heading is Heading.BACK:
             return self._switch_back(record)
+        told = self._tools.switch.may_be_told(record)
         if self.presence() not in _WHOLE:
-            self._untell(record)
             why = "its disk went away before the switch"
+            if told:  # and what was stored there since is nowhere else
+                return replace(record, phase=Phase.LEAVING, why=why)
+            self._untell(record)
             return replace(record, phase=Phase.COPYING, verified=False, whole=False, why=why)
         try:
             self._tell(record)
@@ -145,7 +152,7 @@ class Mover:
             record = self.record
             away = record.afresh(Phase.AWAY, Heading.OUT)
             cancelled = replace(record, phase=Phase.CANCELLING, tries=0, not_before=Instant(0))
-            self.save(replace(away if record.returns else cancelled, why=str(error)))
+            self.save(replace(away if record.returns or told else cancelled, why=str(error)))
             raise
         return replace(self.record, phase=Phase.REMOVING)
 
@@ -156,7 +163,7 @@ class Mover:
             if (inode := durable.inode(record.old)) and not is_ours(record.aside, record.set_aside):
                 record = self.save(replace(record, set_aside=inode))
         elif not switch.is_written(record):
-            if record.written and switch.uses(record.new):
+            if switch.is_named(record):
                 return  # it was written, and somebody has edited something else in that file since
             record = self.save(switch.prepare(record))
         tell(switch, record)
@@ -171,13 +178,21 @@ class Mover:
         """What is new at the old place joins what came back; then the names change, in one step."""
         if durable.leads(record.old) not in (None, record.new):
             raise RefusedError(f"{record.old} is a link to {durable.leads(record.old)} now: remove it first")
-        if not record.leave_data:
+        if record.leave_data:
+            self._clear(record.incoming, record.landing)
+            self._put_back(record)
+        else:
             self._carrier.wait_for_tools(record.new, record.old)
             record = self._carrier.land()
-            self._land(record)
+        self._land(record)
         if record.method is Method.SYMLINK or record.config:
             tell(self._tools.switch, self.record)
         return replace(self.record, phase=Phase.REMOVING, set_aside=0, landing=0, clearing=False)
+
+    def _put_back(self, record: Relocation) -> None:
+        """What was set aside comes back, where its place was not taken yet."""
+        if is_ours(record.aside, record.set_aside) and not record.clearing and not durable.is_there(record.old):
+            durable.rename(record.aside, record.old)
 
     def _land(self, record: Relocation) -> None:
         """After the names have changed: what was at the old place goes, and nothing of it is lost."""
@@ -243,14 +258,17 @@ class Mover:
         with suppress(OSError):
             durable.rename(old, new)
 
+    def _is_set_aside(self, record: Relocation) -> bool:
+        return places.is_set_aside(self._files, record)
+
     def _remove_there(self, record: Relocation) -> Relocation:
         """What is left at the destination after the way back. What was stored there last comes along first."""
         over, aside = replace(record, phase=Phase.OVER), record.aside_there
         if record.leave_data and not record.clearing:
-            if is_ours(aside, record.set_aside) and not durable.is_there(record.new):
+            if self._is_set_aside(record) and not durable.is_there(record.new):
                 durable.rename(aside, record.new)
             return over
-        if not is_ours(aside, record.set_aside):
+        if not self._is_set_aside(record):
             seen = self.presence()
             if seen in (Presence.MISSING, Presence.FAILING):
                 if record.leave_data or (seen is Presence.MISSING and record.mount in self._files.mounts()):
@@ -265,9 +283,17 @@ class Mover:
             if not record.clearing:
                 record = self.save(replace(record, set_aside=durable.inode(record.new)))
                 self._try_rename(record.new, aside)
-        in_place = not is_ours(aside, record.set_aside)
+        in_place = not self._is_set_aside(record)
         self._let_go(record.new if in_place else aside, record.old, in_place=in_place)
         return over
+
+    def _clear_workrooms(self, record: Relocation) -> None:
+        """What a copy that was killed had put apart, in a cache that stays."""
+        there = (record.new,) if self.presence() in _WHOLE else ()
+        for room in (f"{each}/{COPYING}" for each in (record.old, *there)):
+            if durable.is_folder(room):
+                with suppress(OSError):  # it is in nobody's way
+                    self._broom.folder(room)
 
     # -- disks that come and go -----------------------------------------------------------------------------------
 
@@ -278,12 +304,10 @@ class Mover:
         if record.method is Method.SYMLINK or record.config:
             tell(self._tools.switch, replace(record, heading=Heading.BACK))
         tidy(record)
-        if is_ours(record.aside, record.set_aside) and not record.clearing:
-            if not durable.is_there(record.old):
-                durable.rename(record.aside, record.old)
-            elif durable.is_folder(record.old):
-                self._carrier.join(record.aside, record.old, trust=False)
-                record = self.save(replace(record, clearing=True))
+        self._put_back(record)
+        if is_ours(record.aside, record.set_aside) and not record.clearing and durable.is_folder(record.old):
+            self._carrier.join(record.aside, record.old, trust=False)
+            record = self.save(replace(record, clearing=True))
         self._clear(record.aside, record.set_aside)
         self._clear(record.incoming, record.landing)
         return replace(record.afresh(Phase.AWAY, Heading.OUT), why=record.why)
@@ -292,9 +316,9 @@ class Mover:
         """A copy that was not switched to goes; what was there before it stays."""
         over, aside = replace(record, phase=Phase.OVER), record.aside_there
         self._untell(record)
-        if record.leave_data and not is_ours(aside, record.set_aside):
-            return over
-        if not is_ours(aside, record.set_aside):
+        if record.leave_data and not self._is_set_aside(record):
+            return over  # what is half removed is nothing to be left
+        if not self._is_set_aside(record):
             seen = self.presence()
             if seen is Presence.MISSING:
                 if record.mount in self._files.mounts():
@@ -308,7 +332,7 @@ class Mover:
             record = self.save(replace(record, set_aside=durable.inode(record.new)))
             self._try_rename(record.new, aside)
         own = Broom(self._tools.may_go_on, Sums())  # what it wrote itself is nothing that was freed
-        if is_ours(aside, record.set_aside):
+        if self._is_set_aside(record):
             own.folder(aside)
         else:
             own.in_place(record.new)

@@ -78,6 +78,21 @@ def presence(files: Files, record: Relocation) -> Presence:
     return Presence.FULL if full else Presence.HERE
 
 
+def is_set_aside(files: Files, record: Relocation) -> bool:
+    """Whether what has the name is what was at the destination, by its number or by the marker that is in it.
+
+    FAT gives folders new numbers whenever it is mounted. A marker proves nothing in a folder of another user, who may
+    have copied it.
+    """
+    inode = durable.inode(record.aside_there)
+    if not inode or not record.set_aside or inode == record.set_aside:
+        return bool(inode and record.set_aside)
+    try:
+        return durable.is_own(record.aside_there) and marker_of(files, record.aside_there).get("id") == record.id
+    except OSError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A destination that may do: its path with all links resolved, and the part of it that exists."""

@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cachewarden.ecosystems.base import Context, Ecosystem, Edit, Surroundings
 from cachewarden.ecosystems.trees import reason
@@ -69,15 +69,9 @@ def check(scene: Scene, order: MoveOrder, *, trying: bool) -> Cleared | Prospect
     try:
         return _check(scene, order, known, trying=trying)
     except _No as no:
-        return _with(known[-1], refusal=str(no), busy=no.busy, unfit=no.unfit, rooted=no.rooted)
+        return replace(known[-1], refusal=str(no), busy=no.busy, unfit=no.unfit, rooted=no.rooted)
     except (OSError, RefusedError) as error:
-        return _with(known[-1], refusal=reason(error) if isinstance(error, OSError) else str(error))
-
-
-def _with(prospect: Prospect, **changes: object) -> Prospect:
-    import dataclasses
-
-    return dataclasses.replace(prospect, **changes)  # type: ignore[arg-type]  # fields of the class by name
+        return replace(known[-1], refusal=reason(error) if isinstance(error, OSError) else str(error))
 
 
 def _check(scene: Scene, order: MoveOrder, known: list[Prospect], *, trying: bool) -> Cleared:
@@ -99,7 +93,7 @@ def _check(scene: Scene, order: MoveOrder, known: list[Prospect], *, trying: boo
         granularity, more = _by_trying(scene, place, counted)
         warnings += more
     space = files.space(place.exists)
-    prospect = _with(
+    prospect = replace(
         known[0], destination=place.path, contents=Bytes(counted.contents), files=counted.files,
         frees=Bytes(0 if order.keep else counted.frees), room=space.free, rooted=by_root,
     )  # fmt: skip
@@ -116,7 +110,7 @@ def _check(scene: Scene, order: MoveOrder, known: list[Prospect], *, trying: boo
         warnings.append(f"it frees nothing: {scene.cache.path} is kept as it is")
     warnings += _worth(scene, place, counted, trying=trying)
     config = edit.path if edit else ""
-    return Cleared(_with(prospect, config=config, warnings=tuple(warnings)), place, edit, granularity)
+    return Cleared(replace(prospect, config=config, warnings=tuple(warnings)), place, edit, granularity)
 
 
 def _nearest_folder(scene: Scene) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from cachewarden.ecosystems import asking
-from cachewarden.ecosystems.base import Ecosystem, Edit, Surroundings
+from cachewarden.ecosystems.base import Ecosystem, Edit, InForce, Surroundings
 from cachewarden.model.errors import RefusedError
 from cachewarden.model.relocations import Heading, Method, Relocation
 from cachewarden.system import durable
@@ -35,6 +35,10 @@ class Switch:
     def is_written(self, record: Relocation) -> bool:
         """Whether the configuration is as the record wants it, so that its original is known for good."""
         return bool(record.config and record.written) and durable.read(record.config, LIMIT) == _bytes(record.written)
+
+    def may_be_told(self, record: Relocation) -> bool:
+        """Whether a tool may know the new place already, after a kill in the middle, and have stored things there."""
+        return self.is_written(record) or self.uses(record.new)
 
     def forward(self, record: Relocation) -> None:
         """Writes the configuration that names the new place, and asks whether it is believed.
@@ -72,10 +76,18 @@ class Switch:
 
     def must_be_left(self, record: Relocation) -> None:
         """RefusedError when the file that was taken back still names the new place, by a line that is not ours."""
-        using = self.ecosystem.in_force(self.surroundings)
-        still = next((each for each in using if (each.path, each.place) == (record.new, record.config)), None)
+        still = self._by_its_file(record)
         if still:
             raise RefusedError(f"{still.tool} still uses {record.new}, by {still.where}: remove that, and try again")
+
+    def is_named(self, record: Relocation) -> bool:
+        """Whether the file that was written names the new place, whoever has edited it since, and is believed."""
+        return bool(record.written) and self._by_its_file(record) is not None
+
+    def _by_its_file(self, record: Relocation) -> InForce | None:
+        real, using = self.surroundings.files.real_path, self.ecosystem.in_force(self.surroundings)
+        wanted = real(record.new), real(record.config)
+        return next((each for each in using if each.path and (real(each.path), real(each.place)) == wanted), None)
 
     def disbelieved(self, record: Relocation) -> str | None:
         """Who does not use the new place now: by our resolver, then by the tools where they may be asked."""

@@ -134,6 +134,11 @@ def inode(path: str) -> int:
     return status.st_ino if stat.S_ISDIR(status.st_mode) else 0
 
 
+def is_own(path: str) -> bool:
+    """Whether it belongs to the user of this process; a link to it does not count. OSError as the kernel gives."""
+    return os.lstat(path).st_uid == os.geteuid()
+
+
 def leads(path: str) -> str | None:
     """What a symbolic link says; ``None`` for anything else."""
     try:
@@ -204,22 +209,25 @@ def exchange(one: str, other: str, spare: str) -> None:
 
     Else in three by way of ``spare``: a kill between them leaves ``one`` or ``other`` there.
     """
-    try:
-        _exchange(one, other)
-    except OSError as error:
-        if error.errno not in _NOT_SUPPORTED:
-            raise
+    if exchanged(_AT_FDCWD, one, _AT_FDCWD, other):
+        sync_folder(os.path.dirname(one))
+    else:
         rename(other, spare)
         rename(one, other)
         rename(spare, one)
 
 
-def _exchange(one: str, other: str) -> None:
+def exchanged(folder: int, name: str, other: int, other_name: str) -> bool:
+    """Lets two names below open folders change places, in one step; no where the filesystem cannot (nfs).
+
+    Not durable by itself.
+    """
     call = ctypes.CDLL(None, use_errno=True).renameat2
-    if call(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(_EXCHANGE)) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), one)
-    sync_folder(os.path.dirname(one))
+    if call(folder, os.fsencode(name), other, os.fsencode(other_name), ctypes.c_uint(_EXCHANGE)) == 0:
+        return True
+    if (code := ctypes.get_errno()) in _NOT_SUPPORTED:
+        return False
+    raise OSError(code, os.strerror(code), name)
 
 
 def link(target: str, name: str) -> None:

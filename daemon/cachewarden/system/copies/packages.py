@@ -4,7 +4,6 @@ conda takes a folder with ``info/index.json`` for a whole package and looks at n
 of one, or a mixture of two, breaks every later installation.
 """
 
-import ctypes
 import errno
 import os
 import stat
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from cachewarden.model.caches import COPYING
+from cachewarden.system import durable
 from cachewarden.system.copies import attributes, contents
 from cachewarden.system.copies.hard_links import HardLinks
 from cachewarden.system.copies.likeness import Likeness, is_open, status_of
@@ -24,9 +24,7 @@ from cachewarden.system.folders import OpenFolder
 _MARKS = ("info/repodata_record.json", "info/index.json")
 """The first is written when a package is unpacked; the second is as old as the package."""
 _TOGETHER, _MOST_BYTES = 64, 256 << 20
-_EXCHANGE = 2
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP}
-_CANNOT_EXCHANGE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 class Verdict(Enum):
@@ -154,24 +152,16 @@ class Packages:
         else:
             if stat.S_ISDIR(here.st_mode):
                 _made_movable(parent, name)
-            exchange(room.fileno(), slot, parent.fileno(), name)
+            if not durable.exchanged(room.fileno(), slot, parent.fileno(), name):
+                in_three_steps(room.fileno(), slot, parent.fileno(), name)
         if mode is not None:
             with parent.folder(name) as done:
                 os.fchmod(done.fileno(), mode)
         return here is not None
 
 
-def exchange(folder: int, name: str, other: int, other_name: str) -> None:
-    """Lets two folders change places: in one step where the filesystem can (not nfs)."""
-    call = ctypes.CDLL(None, use_errno=True).renameat2
-    if call(folder, os.fsencode(name), other, os.fsencode(other_name), ctypes.c_uint(_EXCHANGE)) != 0:
-        if (code := ctypes.get_errno()) not in _CANNOT_EXCHANGE:
-            raise OSError(code, os.strerror(code))
-        in_three_steps(folder, name, other, other_name)
-
-
 def in_three_steps(folder: int, name: str, other: int, other_name: str) -> None:
-    """As ``exchange``. For an instant nothing has ``other_name``: conda would unpack it again."""
+    """Where ``durable.exchanged`` cannot. For an instant nothing has ``other_name``: conda would unpack it again."""
     os.rename(other_name, f"old-{name}", src_dir_fd=other, dst_dir_fd=folder)
     os.rename(name, other_name, src_dir_fd=folder, dst_dir_fd=other)
     os.rename(f"old-{name}", name, src_dir_fd=folder, dst_dir_fd=folder)
