@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.units import Instant
+from cachewarden.system.memory import Memory, PastCycle, PastMove, PastRemoval, Sighting
 from cachewarden.system.ports import Folder, Mount, Space
-from cachewarden.system.store import Memory, PastCycle, PastMove, PastRemoval, Sighting
 from cachewarden.system.trust import may_hang
 
 

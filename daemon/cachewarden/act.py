@@ -68,6 +68,7 @@ def purge(
                 entry.version,
                 Bytes(removal.freed),
                 action.why(chosen),
+                entry.facts.regain if entry.facts else None,
             )
             tally.removed.append(gone)
             progress(gone)

@@ -13,8 +13,11 @@ from cachewarden.model.errors import BusyError
 from cachewarden.model.plans import CycleRecord, Outcome, Plan, RemovedEntry, Shortfall
 from cachewarden.model.relocations import Moved, Phase
 from cachewarden.model.units import Bytes, Inodes, Instant
+from cachewarden.model.worth import Regain, Signal
 from cachewarden.system.lock import Lock
-from cachewarden.system.store import FILE, VERSION, Memory, PastMove, Sighting, SqliteStore
+from cachewarden.system.memory import Memory, PastMove, Sighting
+from cachewarden.system.store import FILE, VERSION, SqliteStore
+from cachewarden.system.store_schema import SCHEMA
 
 CACHE = makers.cache(makers.entry("d")).cache
 
@@ -112,6 +115,34 @@ def test_memories_and_sightings_are_replaced_and_forgotten(tmp_path: Path) -> No
     again = SqliteStore(str(tmp_path), writable=False)
     assert again.memories() == {"a": Memory(Instant(2), None), "b": Memory()}
     assert again.sightings("/c") == {"p": Sighting(Instant(1), Instant(9))}
+
+
+def test_the_sign_of_a_use_its_count_and_how_a_removed_entry_comes_back_are_kept(
+    tmp_path: Path,
+) -> None:
+    store = SqliteStore(str(tmp_path), writable=True)
+    seen = Sighting(Instant(1), Instant(2), Signal.OPENED, 7)
+    store.save_sightings("/c", {"p": seen}, ())
+    gone = replace(removed(), regain=Regain.BUILD)
+    one = Outcome("p", "purge", CACHE, (gone,), Bytes(1))
+    store.save_cycle(CycleRecord("c", "timer", Instant(1), Instant(2), Plan(), (one,)))
+    again = SqliteStore(str(tmp_path), writable=False)
+    assert again.sightings("/c") == {"p": seen}
+    assert [(each.kind, each.regain) for each in again.removals("numpy", 9)] == [("download", Regain.BUILD)]
+
+
+def test_the_state_of_an_older_program_is_read_as_it_is_and_completed_when_it_is_written_to(tmp_path: Path) -> None:
+    old = sqlite3.connect(tmp_path / FILE)
+    old.executescript(f"{SCHEMA}PRAGMA user_version={VERSION};")
+    old.execute("INSERT INTO sightings VALUES ('/c', 'p', 1, 2)")
+    old.execute("INSERT INTO removals VALUES ('c', 1, 'p', 'pip', 'ann', '/c', 'q', 'index', 'numpy', '1', 5, 'why')")
+    old.commit()
+    old.close()
+    for writable in (False, True, False):
+        store = SqliteStore(str(tmp_path), writable=writable)
+        assert store.sightings("/c") == {"p": Sighting(Instant(1), Instant(2))}
+        assert [(each.path, each.regain) for each in store.removals("numpy", 9)] == [("/c/q", None)]
+        assert store.trouble is None
 
 
 def test_caches_that_are_gone_for_long_are_forgotten_and_no_others(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from cachewarden.model.plans import CycleRecord, Failure, Outcome, Plan, Relocat
 from cachewarden.model.relocations import Heading as Way
 from cachewarden.model.relocations import Method, Phase, Presence, Prospect, RelocationSeen
 from cachewarden.model.units import Bytes, Inodes
-from cachewarden.system.store import PastCycle, PastMove, PastRemoval
+from cachewarden.system.memory import PastCycle, PastMove, PastRemoval
 from makers import DAY, MIB, NOW, ago, cache, entry, filesystem, marks, policy, settings, share, snapshot
 from makers import plan as decided
 

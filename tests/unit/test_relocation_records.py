@@ -19,7 +19,7 @@ from cachewarden.model.relocations import (
 )
 from cachewarden.model.units import Bytes, Instant
 from cachewarden.relocate.records import form, parse
-from cachewarden.system.store import PastMove
+from cachewarden.system.memory import PastMove
 
 RECORD = Relocation(
     "0a", "pip", "/home/ann/.cache/pip", "/media/usb/pip", Method.CONFIG, Phase.REMOVING, Heading.BACK, Instant(7),

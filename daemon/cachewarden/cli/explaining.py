@@ -11,7 +11,7 @@ from cachewarden.model.plans import Plan, Purge, Relocate
 from cachewarden.model.policies import Policy, Settings
 from cachewarden.settings import words
 from cachewarden.system.files import RealFiles
-from cachewarden.system.store import PastRemoval, Store
+from cachewarden.system.memory import PastRemoval, Store
 
 _MOST_REMOVALS = 1000
 

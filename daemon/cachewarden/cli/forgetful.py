@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.units import Instant
-from cachewarden.system.store import Memory, PastCycle, PastMove, PastRemoval, Sighting, Store
+from cachewarden.system.memory import Memory, PastCycle, PastMove, PastRemoval, Sighting, Store
 
 
 class Forgetful:

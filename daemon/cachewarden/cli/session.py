@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cachewarden.cli.render.words import View
     from cachewarden.model.units import Instant
     from cachewarden.service.program import Program
-    from cachewarden.system.store import Store
+    from cachewarden.system.memory import Store
 
 
 @dataclass(frozen=True)  # no slots: the program is cached

@@ -20,7 +20,7 @@ from cachewarden.service.talking import Hooks
 from cachewarden.service.workers import Workers
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.journal import journald
-from cachewarden.system.store import Store
+from cachewarden.system.memory import Store
 
 LOOKING = "Looking at the caches"
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cachewarden.ecosystems.trees import (
@@ -17,6 +17,7 @@ from cachewarden.ecosystems.trees import (
 )
 from cachewarden.model.caches import TRASH, Entry, Kind, Problem, Share
 from cachewarden.model.units import Bytes, Inodes, Instant
+from cachewarden.model.worth import Facts, Regain, Signal
 from cachewarden.system.ports import Folder, Node
 
 TARBALL_ENDINGS = (".conda", ".tar.bz2")
@@ -198,10 +199,13 @@ class PackagesFolder:
     def entries(self) -> Iterator[Entry]:
         """What was read, ``hold`` as far as the cache itself tells."""
         standing = {draft.path for draft in self.drafts if draft.kind is Kind.PACKAGE}
+        archives = {
+            _without_ending(draft.path): draft.tally.size for draft in self.drafts if draft.kind is Kind.TARBALL
+        }
         for draft in self.drafts:
-            yield self._entry(draft, standing)
+            yield self._entry(draft, standing, archives)
 
-    def _entry(self, draft: Draft, standing: set[str]) -> Entry:
+    def _entry(self, draft: Draft, standing: set[str], archives: Mapping[str, int]) -> Entry:
         rank = RANKS[draft.kind]
         if draft.kind is Kind.TARBALL and _without_ending(draft.path) in standing:
             rank = RANK_STANDING_TARBALL
@@ -224,6 +228,8 @@ class PackagesFolder:
             tree=draft.tree,
             leftover=draft.leftover,
             shares=self._shares(draft),
+            signal=Signal.ACCESSED if draft.accessed > modified else Signal.WRITTEN,
+            facts=_facts(draft, archives),
         )
 
     def _outside(self, draft: Draft) -> str | None:
@@ -246,6 +252,14 @@ class PackagesFolder:
             for share in draft.tally.shares()
             if self._tally.shared[share.device, share.inode].met >= share.needed
         )
+
+
+def _facts(draft: Draft, archives: Mapping[str, int]) -> Facts:
+    if draft.kind in {Kind.DEBRIS, Kind.LOG}:
+        return Facts(Regain.NOTHING)
+    if draft.kind is Kind.PACKAGE and draft.path in archives:
+        return Facts(Regain.EXTRACT, Bytes(0))
+    return Facts(Regain.DOWNLOAD, None if draft.kind is Kind.PACKAGE else Bytes(draft.tally.size))
 
 
 def _word(value: object) -> str | None:

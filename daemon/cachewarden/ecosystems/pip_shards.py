@@ -11,6 +11,7 @@ from cachewarden.ecosystems.pip_names import Named
 from cachewarden.ecosystems.trees import Tally, blocks, identity, is_folder, reason, weigh_strangers
 from cachewarden.model.caches import Entry, Kind, Problem, Share
 from cachewarden.model.units import Bytes, Inodes, Instant
+from cachewarden.model.worth import Facts, Regain, Signal
 from cachewarden.system.ports import Folder, Node
 
 RANKS = {Kind.DEBRIS: 0, Kind.INDEX: 20, Kind.DOWNLOAD: 40, Kind.BUILT_WHEEL: 60}
@@ -73,6 +74,8 @@ class Draft:
             tree=self.tree,
             prune=self.shard.path.count("/"),
             shares=self.tally.shares() + shares,
+            signal=Signal.ACCESSED if self.tally.accessed > self.tally.modified else Signal.WRITTEN,
+            facts=_facts(self.kind, self.tally.size),
         )
 
     def _folders_above(self) -> tuple[list[Shard], tuple[Share, ...]]:
@@ -88,6 +91,12 @@ class Draft:
                 shared.append(Share(status.st_dev, status.st_ino, shard.entries, 1, Bytes(blocks(status))))
             shard = shard.parent
         return alone, tuple(shared)
+
+
+def _facts(kind: Kind, size: int) -> Facts:
+    if kind is Kind.DEBRIS:
+        return Facts(Regain.NOTHING)
+    return Facts(Regain.BUILD) if kind is Kind.BUILT_WHEEL else Facts(Regain.DOWNLOAD, Bytes(size))
 
 
 Bottom = Callable[[Folder, Shard, list[Node]], list[Node]]

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from cachewarden.model.relocations import RelocationSeen
 from cachewarden.model.units import Bytes, Inodes, Instant
+from cachewarden.model.worth import Facts, Signal
 
 TRASH = ".cachewarden-trash"
 """The folder at the top of a cache to which packages are renamed before they are deleted; the tools ignore it."""
@@ -90,7 +91,8 @@ class Entry:
     with its metadata); ``tree`` says that ``path`` is a folder and goes whole; ``prune`` how many folders above it
     go too once they are empty. ``frees`` is a lower bound: what removing exactly this entry gives back. ``rank``
     orders kinds, cheapest to lose first. ``hold`` is the reason why it must stay, ``None`` exactly when it may go.
-    ``leftover`` marks trash of an interrupted removal of ours.
+    ``leftover`` marks trash of an interrupted removal of ours. ``signal`` tells by what sign ``last_used`` is known;
+    ``facts`` is ``None`` where nothing is known beyond the kind.
     """
 
     path: str
@@ -110,6 +112,8 @@ class Entry:
     prune: int = 0
     leftover: bool = False
     shares: tuple[Share, ...] = ()
+    signal: Signal = Signal.WRITTEN
+    facts: Facts | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from cachewarden.model.caches import Cache, Entry, Filesystem, Kind, Problem
 from cachewarden.model.relocations import Method, Moved, Prospect
 from cachewarden.model.units import Bytes, Inodes, Instant
+from cachewarden.model.worth import Regain
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class RemovedEntry:
-    """An entry that is gone, and the bytes the filesystem got back for it."""
+    """An entry that is gone, the bytes the filesystem got back for it, and how it comes back (``None``: unknown)."""
 
     path: str
     kind: Kind
@@ -116,6 +117,7 @@ class RemovedEntry:
     version: str | None
     freed: Bytes
     reason: str
+    regain: Regain | None = None
 
 
 @dataclass(frozen=True, slots=True)

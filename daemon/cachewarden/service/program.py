@@ -23,8 +23,9 @@ from cachewarden.system.clock import SystemClock
 from cachewarden.system.files import RealFiles
 from cachewarden.system.launcher import Rules, fork_launcher
 from cachewarden.system.lock import Lock
+from cachewarden.system.memory import Store
 from cachewarden.system.runas import be_service
-from cachewarden.system.store import FILE, SqliteStore, Store
+from cachewarden.system.store import FILE, SqliteStore
 
 SYSTEM_CONFIG = "/etc/cachewarden"
 SYSTEM_STATE = "/var/lib/cachewarden"

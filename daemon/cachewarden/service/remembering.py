@@ -9,7 +9,7 @@ from cachewarden.model.plans import CycleRecord, Outcome
 from cachewarden.model.policies import Settings
 from cachewarden.model.units import NANOSECONDS, Instant
 from cachewarden.settings import cron
-from cachewarden.system.store import Memory, Sighting, Store
+from cachewarden.system.memory import Memory, Sighting, Store
 
 _DAY = 86_400 * NANOSECONDS
 FORGET_AFTER = 180 * _DAY
@@ -62,7 +62,7 @@ class Remembering:
         if not seen:
             return cache
         entries = tuple(
-            replace(entry, last_used=before.last_used)
+            replace(entry, last_used=before.last_used, signal=before.signal)
             if (before := seen.get(entry.path)) and before.last_used > (entry.last_used or entry.modified)
             else entry
             for entry in cache.entries
@@ -144,7 +144,8 @@ class Remembering:
             known = before.get(entry.path)
             used = entry.last_used or entry.modified
             if known is None or used - known.last_used >= SIGHTINGS_EVERY:
-                seen[entry.path] = Sighting(known.first_seen if known else now, used)
+                times = known.uses + 1 if known else 0
+                seen[entry.path] = Sighting(known.first_seen if known else now, used, entry.signal, times)
         there = {entry.path for entry in cache.entries if (root, entry.path) not in gone}
         self._store.save_sightings(root, seen, before.keys() - there)
 

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from cachewarden.model.caches import Entry
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.plans import Chosen, Purge, RemovedEntry
 from cachewarden.model.relocations import Moved, MoveProgress
 from cachewarden.model.units import Bytes
+from cachewarden.model.worth import Regain
 from cachewarden.service.wire import Channel, decoder, encoder
 from cachewarden.service.worker import CHUNK, PurgeReply
 
@@ -131,6 +133,10 @@ def follow(job: Job, action: Purge, hooks: Hooks, gone: list[RemovedEntry]) -> P
         if chosen is None:
             raise WorkerError("it says that something went that nobody asked for")
         own = chosen.entry
-        entry = RemovedEntry(own.path, own.kind, own.name, own.version, told.freed, action.why(chosen))
+        entry = RemovedEntry(own.path, own.kind, own.name, own.version, told.freed, action.why(chosen), _regain(own))
         gone.append(entry)
         hooks.progress(entry)
+
+
+def _regain(entry: Entry) -> Regain | None:
+    return entry.facts.regain if entry.facts else None

@@ -8,15 +8,27 @@ import os
 import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeVar
 
 from cachewarden.model.plans import CycleRecord, Outcome
-from cachewarden.model.units import Bytes, Instant
-from cachewarden.system.store_schema import DELETE_OLDER_HALF, DELETE_OLDER_MOVES, MOVES, SCHEMA, TABLE_OF_MOVES
+from cachewarden.model.units import Instant
+from cachewarden.model.worth import Regain, Signal
+from cachewarden.system.memory import Memory, PastCycle, PastMove, PastRemoval, Sighting
+from cachewarden.system.store_schema import (
+    ADDED_COLUMNS,
+    DELETE_OLDER_HALF,
+    DELETE_OLDER_MOVES,
+    INSERT_REMOVAL,
+    INSERT_SIGHTING,
+    MOVES,
+    REMOVALS_OF,
+    SCHEMA,
+    TABLE_OF_MOVES,
+)
 
 VERSION = 1
 FILE = "state.sqlite"
+_Word = TypeVar("_Word", Regain, Signal)
 _KEPT_MOVES = 1000
 _KEPT_MOVES_OF_ONE = 200
 """An owner can have as many as a journal holds, in each cycle: they must not push out what is known of others."""
@@ -27,114 +39,6 @@ _KEPT_REMOVALS = 200_000
 _KEPT_TEXT = 64 << 20
 """Characters of paths and reasons that the removals may take: users choose the lengths of paths."""
 _LARGEST = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class PastCycle:
-    """A line of the history."""
-
-    id: str
-    trigger: str
-    started_at: Instant
-    finished_at: Instant
-    freed: Bytes
-    actions: int
-    failures: int
-
-
-@dataclass(frozen=True, slots=True)
-class PastRemoval:
-    """An entry that went, when and why."""
-
-    cycle: str
-    at: Instant
-    policy: str
-    ecosystem: str
-    owner: str
-    path: str
-    name: str | None
-    version: str | None
-    freed: Bytes
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class PastMove:
-    """A move, or a step of one, as it stood at the end of a cycle."""
-
-    cycle: str
-    at: Instant
-    policy: str
-    ecosystem: str
-    owner: str
-    source: str
-    destination: str
-    phase: str
-    copied: Bytes
-    freed: Bytes
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What is remembered of a policy: when its schedule was last looked at, and what it tried in vain."""
-
-    looked_at: Instant | None = None
-    fruitless: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """When an entry was first seen and last known to be used."""
-
-    first_seen: Instant
-    last_used: Instant
-
-
-class Store(Protocol):
-    """The memory of the program."""
-
-    trouble: str | None
-    """Why it does not work, once it was found not to."""
-
-    def cycles(self, limit: int) -> list[PastCycle]:
-        """The latest first."""
-        ...
-
-    def removals(self, word: str, limit: int) -> list[PastRemoval]:
-        """Of a path (absolute or within its cache) or a package name, the latest first."""
-        ...
-
-    def moves(self, limit: int) -> list[PastMove]:
-        """The latest first."""
-        ...
-
-    def memories(self) -> dict[str, Memory]:
-        """By policy."""
-        ...
-
-    def sightings(self, cache: str) -> dict[str, Sighting]:
-        """By path within the cache."""
-        ...
-
-    def save_cycle(self, record: CycleRecord) -> None:
-        """A cycle and all that it removed."""
-        ...
-
-    def save_memories(self, memories: Mapping[str, Memory]) -> None:
-        """Adds or replaces."""
-        ...
-
-    def save_sightings(self, cache: str, seen: Mapping[str, Sighting], gone: Iterable[str]) -> None:
-        """Adds, replaces and forgets."""
-        ...
-
-    def forget_caches(self, known: Iterable[str], before: Instant, most: int) -> None:
-        """Forgets the sightings of caches that are not ``known`` and in which nothing was seen since ``before``.
-
-        Of the others that are not known it keeps the ``most`` recent ones of each owner.
-        """
-        ...
 
 
 class SqliteStore:
@@ -177,8 +81,8 @@ class SqliteStore:
             if version == 0 and self._writable:
                 connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA}PRAGMA user_version={VERSION};COMMIT;")
             connection.execute("SELECT count(*) FROM policies").fetchone()
-            if self._writable and not _has_moves(connection):
-                connection.executescript(f"BEGIN IMMEDIATE;{MOVES}COMMIT;")
+            if self._writable:
+                _complete(connection)
         except BaseException:
             connection.close()
             raise
@@ -229,12 +133,9 @@ class SqliteStore:
 
     def removals(self, word: str, limit: int) -> list[PastRemoval]:
         """Of a path or a package name."""
-        rows = self._read(
-            "SELECT cycle, at, policy, ecosystem, owner, cache || '/' || path, name, version, freed, reason"
-            " FROM removals WHERE name = ?1 OR path = ?1 OR cache || '/' || path = ?1 ORDER BY at DESC LIMIT ?2",
-            _storable(word), limit,
-        )  # fmt: skip
-        return [PastRemoval(*row) for row in rows]  # type: ignore[arg-type]  # STRICT tables keep the types
+        query = REMOVALS_OF.format(regain=self._column("removals", "regain"))
+        rows = self._read(query, _storable(word), limit)
+        return [PastRemoval(*row[:-1], regain=_member(Regain, row[-1])) for row in rows]  # type: ignore[arg-type,misc]  # STRICT
 
     def moves(self, limit: int) -> list[PastMove]:
         """The latest first."""
@@ -251,8 +152,17 @@ class SqliteStore:
 
     def sightings(self, cache: str) -> dict[str, Sighting]:
         """By path within the cache."""
-        rows = self._read("SELECT path, first_seen, last_used FROM sightings WHERE cache = ?", _storable(cache))
-        return {str(path): Sighting(first, last) for path, first, last in rows}  # type: ignore[arg-type]  # STRICT
+        signal, uses = self._column("sightings", "signal"), self._column("sightings", "uses")
+        query = f"SELECT path, first_seen, last_used, {signal}, {uses} FROM sightings WHERE cache = ?"  # noqa: S608 - constant
+        return {
+            str(path): Sighting(first, last, _member(Signal, sign) or Signal.WRITTEN, times or 0)  # type: ignore[arg-type]  # STRICT
+            for path, first, last, sign, times in self._read(query, _storable(cache))
+        }
+
+    def _column(self, table: str, name: str) -> str:
+        """A column that a state of an older program, which cannot be written to now, does not have."""
+        found = self._read(f"SELECT 1 FROM pragma_table_info('{table}') WHERE name = ?", name)  # noqa: S608 - a constant
+        return name if found else "NULL"
 
     def save_cycle(self, record: CycleRecord) -> None:
         """One transaction; the oldest cycles and removals are forgotten beyond a bound."""
@@ -267,6 +177,7 @@ class SqliteStore:
                 _storable(outcome.cache.owner.name),
                 _storable(outcome.cache.path), _storable(gone.path), gone.kind.value, _storable_or_none(gone.name),
                 _storable_or_none(gone.version), gone.freed, _storable(gone.reason),
+                gone.regain.value if gone.regain else None,
             )
             for outcome in record.outcomes
             for gone in outcome.removed
@@ -277,7 +188,7 @@ class SqliteStore:
             [
                 ("INSERT OR REPLACE INTO cycles VALUES (?,?,?,?,?,?,?,?)", [cycle]),
                 ("DELETE FROM removals WHERE cycle = ?", [(record.id,)]),  # an earlier note of the same cycle
-                ("INSERT INTO removals VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", removals),
+                (INSERT_REMOVAL, removals),
                 ("DELETE FROM moves WHERE cycle = ?", [(record.id,)]),
                 ("INSERT INTO moves VALUES (?,?,?,?,?,?,?,?,?,?,?)", moves),
                 (DELETE_OLDER_MOVES, [(_KEPT_MOVES, _KEPT_MOVES_OF_ONE)] if moves else []),
@@ -300,13 +211,14 @@ class SqliteStore:
         """Adds, replaces and forgets, in one transaction."""
         root = _storable(cache)
         rows: list[tuple[object, ...]] = [
-            (root, _storable(path), each.first_seen, each.last_used) for path, each in seen.items()
+            (root, _storable(path), each.first_seen, each.last_used, each.signal.value, each.uses)
+            for path, each in seen.items()
         ]
         lost: list[tuple[object, ...]] = [(root, _storable(path)) for path in gone]
         if rows or lost:
             self._write(
                 [
-                    ("INSERT OR REPLACE INTO sightings VALUES (?,?,?,?)", rows),
+                    (INSERT_SIGHTING, rows),
                     ("DELETE FROM sightings WHERE cache = ? AND path = ?", lost),
                 ]
             )
@@ -330,8 +242,19 @@ class SqliteStore:
             self._write([("DELETE FROM sightings WHERE cache = ?", gone)])
 
 
-def _has_moves(connection: sqlite3.Connection) -> bool:
-    return connection.execute(TABLE_OF_MOVES).fetchone() is not None
+def _complete(connection: sqlite3.Connection) -> None:
+    """Makes what the state of an older program does not have yet."""
+    if connection.execute(TABLE_OF_MOVES).fetchone() is None:
+        connection.executescript(f"BEGIN IMMEDIATE;{MOVES}COMMIT;")
+    for table, name, sort in ADDED_COLUMNS:
+        known = connection.execute(f"SELECT name FROM pragma_table_info('{table}')").fetchall()  # noqa: S608 - constant
+        if (name,) not in known:
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {sort}")
+
+
+def _member(kind: type[_Word], value: object) -> _Word | None:
+    """A word of a newer program is none."""
+    return next((each for each in kind if each.value == value), None)
 
 
 def _move(record: CycleRecord, outcome: Outcome) -> tuple[object, ...]:

@@ -29,6 +29,23 @@ CREATE TABLE moves (
 ) STRICT;
 """
 """Made where it is missing: older programs do not mind it."""
+ADDED_COLUMNS = (
+    ("removals", "regain", "TEXT"),
+    ("sightings", "signal", "TEXT"),
+    ("sightings", "uses", "INTEGER NOT NULL DEFAULT 0"),
+)
+"""Table, name and type of columns that the first states did not have."""
+INSERT_REMOVAL = (
+    "INSERT INTO removals (cycle, at, policy, ecosystem, owner, cache, path, kind, name, version, freed, reason,"
+    " regain) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
+)
+INSERT_SIGHTING = (
+    "INSERT OR REPLACE INTO sightings (cache, path, first_seen, last_used, signal, uses) VALUES (?,?,?,?,?,?)"
+)
+REMOVALS_OF = (
+    "SELECT cycle, at, policy, ecosystem, owner, cache || '/' || path, name, version, freed, reason, kind, {regain}"
+    " FROM removals WHERE name = ?1 OR path = ?1 OR cache || '/' || path = ?1 ORDER BY at DESC LIMIT ?2"
+)
 TABLE_OF_MOVES = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'moves'"
 
 DELETE_OLDER_MOVES = """

@@ -8,7 +8,7 @@ from cachewarden.cli.render import words
 from cachewarden.cli.render.blocks import Block, Gap, Line, Tone
 from cachewarden.cli.render.words import View
 from cachewarden.model.units import human_bytes, rfc3339
-from cachewarden.system.store import PastRemoval
+from cachewarden.system.memory import PastRemoval
 
 _MOST = 10
 

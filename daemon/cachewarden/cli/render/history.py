@@ -6,7 +6,7 @@ from cachewarden.cli.render import moves
 from cachewarden.cli.render.blocks import Block, Cell, Column, Grid, Line, Tone
 from cachewarden.cli.render.words import View
 from cachewarden.model.units import human_bytes, human_span, rfc3339, seconds_between
-from cachewarden.system.store import PastCycle, PastMove
+from cachewarden.system.memory import PastCycle, PastMove
 
 _COLUMNS = (
     Column("STARTED (UTC)"), Column("AGO", right=True), Column("TOOK", right=True), Column("FREED", right=True),

@@ -16,7 +16,7 @@ from cachewarden.model.findings import Finding, Mended
 from cachewarden.model.plans import Action, Chosen, CycleRecord, Outcome, Plan, Purge, RemovedEntry
 from cachewarden.model.relocations import Moved, Prospect, RelocationSeen
 from cachewarden.model.units import Instant, rfc3339
-from cachewarden.system.store import PastCycle, PastMove, PastRemoval
+from cachewarden.system.memory import PastCycle, PastMove, PastRemoval
 
 Document = Mapping[str, object]
 SCHEMA = {"schema": 1}

@@ -8,7 +8,7 @@ from cachewarden.cli.render.words import View
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.relocations import Moved, MoveOrder, Phase, Presence, Prospect, RelocationSeen
 from cachewarden.model.units import human_bytes
-from cachewarden.system.store import PastMove
+from cachewarden.system.memory import PastMove
 
 _STATES = {
     Phase.COPYING: "unfinished: being copied", Phase.SWITCHING: "unfinished: the tool is being told",

@@ -1,0 +1,121 @@
+"""What is remembered between cycles, as values, and the protocol of whatever keeps it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from cachewarden.model.plans import CycleRecord
+from cachewarden.model.units import Bytes, Instant
+from cachewarden.model.worth import Regain, Signal
+
+
+@dataclass(frozen=True, slots=True)
+class PastCycle:
+    """A line of the history."""
+
+    id: str
+    trigger: str
+    started_at: Instant
+    finished_at: Instant
+    freed: Bytes
+    actions: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class PastRemoval:
+    """An entry that went, when, why, and how it comes back (``None``: not known)."""
+
+    cycle: str
+    at: Instant
+    policy: str
+    ecosystem: str
+    owner: str
+    path: str
+    name: str | None
+    version: str | None
+    freed: Bytes
+    reason: str
+    kind: str = ""
+    regain: Regain | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PastMove:
+    """A move, or a step of one, as it stood at the end of a cycle."""
+
+    cycle: str
+    at: Instant
+    policy: str
+    ecosystem: str
+    owner: str
+    source: str
+    destination: str
+    phase: str
+    copied: Bytes
+    freed: Bytes
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered of a policy: when its schedule was last looked at, and what it tried in vain."""
+
+    looked_at: Instant | None = None
+    fruitless: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """When an entry was first seen and last known to be used, by what sign, and how often that was noticed."""
+
+    first_seen: Instant
+    last_used: Instant
+    signal: Signal = Signal.WRITTEN
+    uses: int = 0
+
+
+class Store(Protocol):
+    """The memory of the program."""
+
+    trouble: str | None
+    """Why it does not work, once it was found not to."""
+
+    def cycles(self, limit: int) -> list[PastCycle]:
+        """The latest first."""
+        ...
+
+    def removals(self, word: str, limit: int) -> list[PastRemoval]:
+        """Of a path (absolute or within its cache) or a package name, the latest first."""
+        ...
+
+    def moves(self, limit: int) -> list[PastMove]:
+        """The latest first."""
+        ...
+
+    def memories(self) -> dict[str, Memory]:
+        """By policy."""
+        ...
+
+    def sightings(self, cache: str) -> dict[str, Sighting]:
+        """By path within the cache."""
+        ...
+
+    def save_cycle(self, record: CycleRecord) -> None:
+        """A cycle and all that it removed."""
+        ...
+
+    def save_memories(self, memories: Mapping[str, Memory]) -> None:
+        """Adds or replaces."""
+        ...
+
+    def save_sightings(self, cache: str, seen: Mapping[str, Sighting], gone: Iterable[str]) -> None:
+        """Adds, replaces and forgets."""
+        ...
+
+    def forget_caches(self, known: Iterable[str], before: Instant, most: int) -> None:
+        """Forgets the sightings of caches that are not ``known`` and in which nothing was seen since ``before``.
+
+        Of the others that are not known it keeps the ``most`` recent ones of each owner.
+        """
+        ...
