@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cachewarden.decide.choice import concerns, names_match, why_it_stays
+from cachewarden.decide.appraisal import Appraiser
+from cachewarden.decide.choice import concerns, names_match
 from cachewarden.decide.goals import matches
 from cachewarden.model.caches import Entry, MeasuredCache, Snapshot
 from cachewarden.model.plans import Plan, Purge, Relocate
@@ -42,6 +43,7 @@ class Explainer:
         self._snapshot = snapshot
         self._plan = plan
         self._settings = settings
+        self._appraiser = Appraiser(snapshot, settings)
         self._goes = {
             (action.cache.path, chosen.entry.path): (action.policy, f"{chosen.reason}; {action.reason}")
             for action in plan.actions
@@ -105,7 +107,7 @@ class Explainer:
             return None
         if not concerns(policy, entry):
             return f"is not about entries of kind {entry.kind.value}"
-        return why_it_stays(policy, self._settings.keep, entry, self._snapshot.taken_at)
+        return self._appraiser.why_it_stays(policy, cache, entry)
 
 
 def removals(store: Store, word: str) -> list[PastRemoval]:

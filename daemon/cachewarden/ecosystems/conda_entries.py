@@ -229,7 +229,7 @@ class PackagesFolder:
             leftover=draft.leftover,
             shares=self._shares(draft),
             signal=Signal.ACCESSED if draft.accessed > modified else Signal.WRITTEN,
-            facts=_facts(draft, archives),
+            facts=_facts(draft, archives, standing),
         )
 
     def _outside(self, draft: Draft) -> str | None:
@@ -254,12 +254,14 @@ class PackagesFolder:
         )
 
 
-def _facts(draft: Draft, archives: Mapping[str, int]) -> Facts:
+def _facts(draft: Draft, archives: Mapping[str, int], standing: set[str]) -> Facts:
     if draft.kind in {Kind.DEBRIS, Kind.LOG}:
         return Facts(Regain.NOTHING)
     if draft.kind is Kind.PACKAGE and draft.path in archives:
         return Facts(Regain.EXTRACT, Bytes(0))
-    return Facts(Regain.DOWNLOAD, None if draft.kind is Kind.PACKAGE else Bytes(draft.tally.size))
+    if draft.kind is Kind.PACKAGE:
+        return Facts(Regain.DOWNLOAD)
+    return Facts(Regain.DOWNLOAD, Bytes(draft.tally.size), standing=_without_ending(draft.path) in standing)
 
 
 def _word(value: object) -> str | None:
