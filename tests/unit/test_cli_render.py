@@ -189,7 +189,7 @@ def test_hostile_text_is_escaped_everywhere() -> None:
         plan.plan(made, seen.problems, replace(VIEW, verbose=True)),
         outcome.outcome(record(done, of=made), replace(VIEW, verbose=True)),
         entries.entries([(measured, bad)], [(measured, bad)], VIEW),
-        explain.explain([], Explainer(seen, made, settings(policy())).entries("b"), [], VIEW),
+        explain.explain([], [], Explainer(seen, made, settings(policy())).entries("b"), [], VIEW),
         explain.not_found(HOSTILE),
     ]
     for screen in screens:
@@ -349,7 +349,7 @@ def test_explain_shows_what_is_gone() -> None:
     past = PastRemoval(
         "c1", ago(60), "p", "pip", "ann", "/c/a", "six", "1.17", Bytes(MIB), "download, last used 1w ago"
     )
-    shown = text(explain.explain([], [], [past], VIEW))
+    shown = text(explain.explain([], [], [], [past], VIEW))
     assert "six 1.17: removed 1m ago" in shown
     assert "1 MiB freed, under p (pip of ann)" in shown
     assert "download, last used 1w ago; cycle c1" in shown

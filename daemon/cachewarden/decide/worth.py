@@ -8,6 +8,7 @@ is not used loses worth day by day. docs/judgement.md has the sources of the con
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from cachewarden.model.caches import Entry, Kind
 from cachewarden.model.units import NANOSECONDS, Instant
@@ -48,8 +49,7 @@ class Circumstances:
     online: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Worth:
+class Worth(NamedTuple):
     """What an entry is worth, with every factor.
 
     ``cost``: seconds to get it back. ``frequency``: 1 and the uses noticed. ``idle``: days since the last use.
@@ -137,5 +137,7 @@ def _weights(entry: Entry, facts: Facts, *, superseded: bool) -> Iterable[tuple[
 
 def _freed(entry: Entry) -> int:
     """Bytes, its part of what it shares included: an inode of two entries is freed by both together."""
-    part = sum(share.frees * share.held // max(1, share.needed) for share in entry.shares)
-    return max(1, int(entry.frees) + part)
+    freed = int(entry.frees)
+    for share in entry.shares:
+        freed += share.frees * share.held // max(1, share.needed)
+    return max(1, freed)
