@@ -36,8 +36,8 @@ def places(seen: Snapshot, rule: Policy, path: str, of: MeasuredCache = FOUND) -
     return list(Foreteller(seen, settings(rule)).places(rule, of, one))
 
 
-def when(rule: Policy, path: str, **free: int) -> str:
-    (place,) = places(snapshot(FOUND, **free), rule, path)
+def when(rule: Policy, path: str) -> str:
+    (place,) = places(snapshot(FOUND), rule, path)
     return place.when
 
 

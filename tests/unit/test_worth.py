@@ -10,7 +10,7 @@ from cachewarden.decide.planner import decide
 from cachewarden.decide.worth import Circumstances, cost_seconds, usual, worth
 from cachewarden.model.caches import Entry, Kind
 from cachewarden.model.policies import Settings
-from cachewarden.model.units import Bytes, Seconds
+from cachewarden.model.units import Bytes, Instant, Seconds
 from cachewarden.model.worth import Facts, Regain
 from makers import DAY, MIB, NOW, cache, entry, gone, plan, policy, snapshot
 
@@ -50,7 +50,7 @@ def test_what_was_used_more_often_never_goes_earlier(one: Entry, more: int) -> N
 @given(ENTRIES, st.integers(1, 500 * DAY))
 def test_what_was_used_later_never_goes_earlier(one: Entry, later: int) -> None:
     assert one.last_used is not None
-    recent = replace(one, last_used=min(NOW, one.last_used + later * 10**9))
+    recent = replace(one, last_used=Instant(min(NOW, one.last_used + later * 10**9)))
     assert value(recent) >= value(one)
 
 
