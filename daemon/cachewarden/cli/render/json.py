@@ -245,6 +245,7 @@ def _listed(cache: Cache, entry: Entry) -> Document:
         "cache": cache.path,
         **_entry(cache, entry),
         "hold": entry.hold,
+        "last_used_by": None if entry.last_used is None else entry.signal.value,
     }
 
 
