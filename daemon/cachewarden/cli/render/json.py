@@ -244,6 +244,7 @@ def listed(cache: Cache, entry: Entry) -> Document:
         "cache": cache.path,
         **_entry(cache, entry),
         "hold": entry.hold,
+        "last_used_by": None if entry.last_used is None else entry.signal.value,
     }
 
 
