@@ -1,8 +1,8 @@
 """From recorded sizes to growth per day, and from that to the days on which disks fill and policies act.
 
 The rate is the median of the slopes between all pairs of points (Theil 1950), its bounds are those of Sen (1968): a
-wild point moves neither. Sizes of one place hang together from day to day, which makes a trend look more certain than
-it is, so the variance is raised by the correlation of neighbours (Hamed and Rao 1998; here of first order).
+wild point moves neither. They hold where levels sway around a line. Sizes are rather sums of daily changes, and then
+are less certain than that: the wider of Sen's bounds and of those of the mean change is taken.
 """
 
 import math
@@ -37,10 +37,12 @@ WINDOW = 30
 _DAY = 86_400 * NANOSECONDS
 _Z = 1.6449
 """Of the normal distribution, for 90 % within."""
-_MOST_ALIKE = 0.95
-"""A correlation of 1 would make the variance infinite."""
+_LEAST = 4
+"""Points without which there is no variance of changes."""
+_OUT_OF_PROPORTION = 3
+"""Times the next largest change."""
 
-Point = tuple[float, int]
+Point = tuple[float, float]
 """A time in days and an amount."""
 
 
@@ -53,44 +55,53 @@ class Past:
 
 
 def growth(points: Sequence[Point]) -> Growth | None:
-    """The median slope with its bounds; ``None`` without two points of different times."""
-    pairs = [
-        (later[1] - earlier[1]) / (later[0] - earlier[0])
-        for index, earlier in enumerate(points)
-        for later in points[index + 1 :]
-        if later[0] > earlier[0]
-    ]
-    if not pairs:
+    """The rate with its bounds; ``None`` unless there are four points, each later than the one before."""
+    if len(points) < _LEAST or any(after[0] <= before[0] for before, after in pairwise(points)):
         return None
-    pairs.sort()
-    middle, number = median(pairs), len(points)
-    variance = number * (number - 1) * (2 * number + 5) / 18 * _inflation(points, middle)
-    spread = _Z * math.sqrt(variance)
-    low = max(0, math.floor((len(pairs) - spread) / 2))
-    high = min(len(pairs) - 1, math.ceil((len(pairs) + spread) / 2))
-    return Growth(middle, pairs[low], pairs[high])
+    smooth = without_jump(points)
+    slopes = sorted(
+        (later[1] - earlier[1]) / (later[0] - earlier[0])
+        for index, earlier in enumerate(smooth)
+        for later in smooth[index + 1 :]
+    )
+    number = len(smooth)
+    spread = _Z * math.sqrt(number * (number - 1) * (2 * number + 5) / 18)
+    last = max(0, math.floor((len(slopes) - spread) / 2) - 1)
+    least, most = _drift(smooth)
+    return Growth(median(slopes), min(slopes[last], least), max(slopes[-1 - last], most))
 
 
-def _inflation(points: Sequence[Point], slope: float) -> float:
-    """By how much what is left after the trend follows the day before: 1 for not at all."""
-    start, first = points[0]
-    left = [round(amount - first - slope * (time - start)) for time, amount in points]
-    ranks = _ranks(left)
-    mean = sum(ranks) / len(ranks)
-    total = sum((rank - mean) ** 2 for rank in ranks)
-    if not total:
-        return 1.0
-    alike = sum((one - mean) * (after - mean) for one, after in pairwise(ranks)) / total
-    alike = min(max(alike, 0.0), _MOST_ALIKE)
-    return (1 + alike) / (1 - alike)
+def without_jump(points: Sequence[Point]) -> list[Point]:
+    """The points, from 0 on, without the one change that is out of all proportion, if there is one.
+
+    Such a jump is somebody's own cleaning, or a copy: it does not go on. Two of them are left as they are.
+    """
+    first = points[0][1]
+    rates = [(after[1] - before[1]) / (after[0] - before[0]) for before, after in pairwise(points)]
+    usual = median(rates)
+    bound = _OUT_OF_PROPORTION * sorted(abs(rate - usual) for rate in rates)[-2]
+    found, moved = [(points[0][0], 0.0)], 0.0
+    for rate, (before, after) in zip(rates, pairwise(points), strict=True):
+        moved += (min(max(rate, usual - bound), usual + bound) - rate) * (after[0] - before[0])
+        found.append((after[0], after[1] - first + moved))
+    return found
 
 
-def _ranks(values: Sequence[int]) -> list[float]:
-    """Equal values share the mean of their ranks."""
-    ordered = sorted(values)
-    first = {value: index for index, value in reversed(list(enumerate(ordered)))}
-    last = {value: index for index, value in enumerate(ordered)}
-    return [(first[value] + last[value]) / 2 for value in values]
+def _drift(points: Sequence[Point]) -> tuple[float, float]:
+    """Between which rates an amount grows whose daily changes, not its levels, are by chance.
+
+    The mean change and its error from their variance, with what neighbours have in common (a level that sways around
+    a line falls after it rose). Student's factor is Peiser's approximation.
+    """
+    spans = [after[0] - before[0] for before, after in pairwise(points)]
+    whole = sum(spans)
+    mean = (points[-1][1] - points[0][1]) / whole
+    left = [after[1] - before[1] - mean * (after[0] - before[0]) for before, after in pairwise(points)]
+    free = len(left) - 1
+    variance = sum(each * each for each in left) + 2 * sum(one * after for one, after in pairwise(left))
+    error = math.sqrt(max(0.0, variance) * len(left) / free) / whole
+    factor = _Z * (1 + (_Z * _Z + 1) / (4 * free))
+    return mean - factor * error, mean + factor * error
 
 
 def trend_of(points: Sequence[Point]) -> Trend:
@@ -107,7 +118,8 @@ def recent(sizes: Sequence[Size], now: int) -> list[Size]:
 
 def between_cleanings(sizes: Sequence[Size]) -> list[Point]:
     """What it would hold if we had taken nothing since the first point."""
-    found, freed = [], 0
+    found: list[Point] = []
+    freed = 0
     for size in sizes:
         found.append((size.at / _DAY, size.held + freed))
         freed += size.freed
@@ -116,7 +128,8 @@ def between_cleanings(sizes: Sequence[Size]) -> list[Point]:
 
 def inodes_between_cleanings(sizes: Sequence[Size]) -> list[Point]:
     """As ``between_cleanings``."""
-    found, freed = [], 0
+    found: list[Point] = []
+    freed = 0
     for size in sizes:
         found.append((size.at / _DAY, size.inodes + freed))
         freed += size.freed_inodes
