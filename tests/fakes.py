@@ -6,6 +6,7 @@ import posixpath
 import stat
 from collections.abc import Iterable, Mapping
 
+from cachewarden.model.forecasts import Size
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.units import Instant
 from cachewarden.system.memory import Memory, PastCycle, PastMove, PastRemoval, Sighting
@@ -133,8 +134,10 @@ class FakeStore:
     def __init__(self) -> None:
         self.trouble: str | None = None
         self.saved_cycles: list[CycleRecord] = []
+        self.saved_sizes: list[dict[str, Size]] = []
         self._memories: dict[str, Memory] = {}
         self._sightings: dict[str, dict[str, Sighting]] = {}
+        self._sizes: dict[str, dict[int, Size]] = {}
 
     def cycles(self, limit: int) -> list[PastCycle]:
         return []
@@ -150,6 +153,15 @@ class FakeStore:
 
     def sightings(self, cache: str) -> dict[str, Sighting]:
         return dict(self._sightings.get(cache, {}))
+
+    def sizes(self, since: int) -> dict[str, list[Size]]:
+        late = {place: [days[day] for day in sorted(days) if day >= since] for place, days in self._sizes.items()}
+        return {place: points for place, points in late.items() if points}
+
+    def save_sizes(self, sizes: Mapping[str, Size], today: int) -> None:
+        self.saved_sizes.append(dict(sizes))
+        for place, each in sizes.items():
+            self._sizes.setdefault(place, {})[each.day] = each
 
     def save_cycle(self, record: CycleRecord) -> None:
         self.saved_cycles.append(record)

@@ -47,7 +47,7 @@ def test_status_has_the_documented_keys() -> None:
     seen = replace(seen, problems=(Problem("/x", "cannot be read"),))
     document = json.loads(documents.text(documents.status(seen, decided(seen, policy())), pretty=False))
     assert list(document) == [
-        "schema", "taken_at", "caches", "filesystems", "policies", "relocations", "problems",
+        "schema", "taken_at", "caches", "filesystems", "policies", "forecast", "relocations", "problems",
     ]  # fmt: skip
     assert document["schema"] == 1
     assert document["taken_at"] == "2023-11-14T22:13:20Z"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from cachewarden.model.forecasts import Size
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.units import Instant
 from cachewarden.system.memory import Memory, PastCycle, PastMove, PastRemoval, Sighting, Store
@@ -35,6 +36,10 @@ class Forgetful:
         """As the store."""
         return self._store.sightings(cache)
 
+    def sizes(self, since: int) -> dict[str, list[Size]]:
+        """As the store."""
+        return self._store.sizes(since)
+
     def save_cycle(self, record: CycleRecord) -> None:
         """As the store."""
         self._store.save_cycle(record)
@@ -45,6 +50,10 @@ class Forgetful:
     def save_sightings(self, cache: str, seen: Mapping[str, Sighting], gone: Iterable[str]) -> None:
         """As the store."""
         self._store.save_sightings(cache, seen, gone)
+
+    def save_sizes(self, sizes: Mapping[str, Size], today: int) -> None:
+        """As the store."""
+        self._store.save_sizes(sizes, today)
 
     def forget_caches(self, known: Iterable[str], before: Instant, most: int) -> None:
         """As the store."""

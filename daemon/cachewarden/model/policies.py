@@ -109,10 +109,11 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """How often, and whether events bring the next look forward."""
+    """How often, whether events bring the next look forward, and how long before a disk fills that is warned of."""
 
     interval: Seconds = Seconds(300)
     react: bool = True
+    horizon: Seconds = Seconds(604_800)
 
 
 @dataclass(frozen=True, slots=True)

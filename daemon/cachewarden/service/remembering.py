@@ -8,6 +8,7 @@ from cachewarden.model.caches import Cache, MeasuredCache, Snapshot
 from cachewarden.model.plans import CycleRecord, Outcome
 from cachewarden.model.policies import Settings
 from cachewarden.model.units import NANOSECONDS, Instant
+from cachewarden.service.sizes import Sizes
 from cachewarden.settings import cron
 from cachewarden.system.memory import Memory, Sighting, Store
 
@@ -31,6 +32,7 @@ class Remembering:
         """Reads the memories once."""
         self._store = store
         self._memories = store.memories()
+        self._sizes = Sizes(store)
         self._saved_at = Instant(0)
         self._failures: set[tuple[str, str, str]] = set()
         self._noted_at = Instant(0)
@@ -105,8 +107,10 @@ class Remembering:
         )
         if self._is_news(record) or record.id == self._saved:
             self._store.save_cycle(record)
+        self._sizes.note(snapshot, record)
         if record.finished_at - self._saved_at >= SIGHTINGS_EVERY or record.freed:
             self._saved_at = record.finished_at
+            self._sizes.save()
             gone = {(_place(each.cache), entry.path) for each in record.outcomes for entry in each.removed}
             left: dict[int, int] = {}
             for cache in snapshot.caches:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from cachewarden.model.forecasts import Size
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.units import Bytes, Instant
 from cachewarden.model.worth import Regain, Signal
@@ -101,6 +102,10 @@ class Store(Protocol):
         """By path within the cache."""
         ...
 
+    def sizes(self, since: int) -> dict[str, list[Size]]:
+        """By place, the oldest first; ``since`` is a day since 1970."""
+        ...
+
     def save_cycle(self, record: CycleRecord) -> None:
         """A cycle and all that it removed."""
         ...
@@ -111,6 +116,10 @@ class Store(Protocol):
 
     def save_sightings(self, cache: str, seen: Mapping[str, Sighting], gone: Iterable[str]) -> None:
         """Adds, replaces and forgets."""
+        ...
+
+    def save_sizes(self, sizes: Mapping[str, Size], today: int) -> None:
+        """Adds or replaces a point of each place; forgets old points, and places without one for long."""
         ...
 
     def forget_caches(self, known: Iterable[str], before: Instant, most: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TypeVar
 
+from cachewarden.model.forecasts import Size
 from cachewarden.model.plans import CycleRecord, Outcome
 from cachewarden.model.units import Instant
 from cachewarden.model.worth import Regain, Signal
@@ -24,6 +25,17 @@ from cachewarden.system.store_schema import (
     REMOVALS_OF,
     SCHEMA,
     TABLE_OF_MOVES,
+)
+from cachewarden.system.store_sizes import (
+    DELETE_ABSENT_SIZES,
+    DELETE_OLDER_SIZES,
+    FORGOTTEN_AFTER,
+    INSERT_SIZE,
+    KEPT_DAYS,
+    MOST_READ,
+    READ_SIZES,
+    SIZES,
+    TABLE_OF_SIZES,
 )
 
 VERSION = 1
@@ -159,6 +171,15 @@ class SqliteStore:
             for path, first, last, sign, times in self._read(query, _storable(cache))
         }
 
+    def sizes(self, since: int) -> dict[str, list[Size]]:
+        """By place, the oldest first."""
+        if self._connection is None or not self._read(TABLE_OF_SIZES):
+            return {}  # a state from before there were any
+        found: dict[str, list[Size]] = {}
+        for place, *figures in self._read(READ_SIZES, since, MOST_READ):
+            found.setdefault(str(place), []).append(Size(*figures))  # type: ignore[arg-type]  # STRICT tables keep the types
+        return found
+
     def _column(self, table: str, name: str) -> str:
         """A column that a state of an older program, which cannot be written to now, does not have."""
         found = self._read(f"SELECT 1 FROM pragma_table_info('{table}') WHERE name = ?", name)  # noqa: S608 - a constant
@@ -223,6 +244,24 @@ class SqliteStore:
                 ]
             )
 
+    def save_sizes(self, sizes: Mapping[str, Size], today: int) -> None:
+        """Adds or replaces, and forgets what is old, in one transaction."""
+        rows: list[tuple[object, ...]] = [
+            (
+                _storable(place), each.day, each.at, _storable_sum(each.held), _storable_sum(each.inodes),
+                _storable_sum(each.freed), _storable_sum(each.freed_inodes),
+            )
+            for place, each in sizes.items()
+        ]  # fmt: skip
+        if rows:
+            self._write(
+                [
+                    (INSERT_SIZE, rows),
+                    (DELETE_OLDER_SIZES, [(KEPT_DAYS,)]),
+                    (DELETE_ABSENT_SIZES, [(today - FORGOTTEN_AFTER,)]),
+                ]
+            )
+
     def forget_caches(self, known: Iterable[str], before: Instant, most: int) -> None:
         """A disk that is away for a while comes back to what was known of it."""
         recent = (
@@ -246,6 +285,8 @@ def _complete(connection: sqlite3.Connection) -> None:
     """Makes what the state of an older program does not have yet."""
     if connection.execute(TABLE_OF_MOVES).fetchone() is None:
         connection.executescript(f"BEGIN IMMEDIATE;{MOVES}COMMIT;")
+    if connection.execute(TABLE_OF_SIZES).fetchone() is None:
+        connection.executescript(f"BEGIN IMMEDIATE;{SIZES}COMMIT;")
     for table, name, sort in ADDED_COLUMNS:
         known = connection.execute(f"SELECT name FROM pragma_table_info('{table}')").fetchall()  # noqa: S608 - constant
         if (name,) not in known:
@@ -296,7 +337,7 @@ def _storable(text: str) -> str:
 
 def _storable_sum(figure: int) -> int:
     """SQLite's integers end where one figure of a worker may: lies of one owner must not cost all their history."""
-    return min(figure, _LARGEST)
+    return max(-_LARGEST, min(figure, _LARGEST))
 
 
 def _escaped(path: str) -> str:

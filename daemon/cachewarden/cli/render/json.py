@@ -7,11 +7,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from cachewarden.cli import figures
+from cachewarden.cli.render import forecast as forecasts
 from cachewarden.cli.render import moves
 from cachewarden.cli.render.words import where
 from cachewarden.decide.ledger import by_device
 from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Problem, Snapshot
 from cachewarden.model.findings import Finding, Mended
+from cachewarden.model.forecasts import Forecast
 from cachewarden.model.plans import Action, Chosen, CycleRecord, Outcome, Plan, Purge, RemovedEntry
 from cachewarden.model.relocations import Moved, Prospect, RelocationSeen
 from cachewarden.model.units import Instant, rfc3339
@@ -26,8 +28,8 @@ def text(document: Document, *, pretty: bool) -> str:
     return json.dumps(document, ensure_ascii=True, indent=2 if pretty else None)
 
 
-def status(snapshot: Snapshot, plan: Plan) -> Document:
-    """What is there, and how the policies stand."""
+def status(snapshot: Snapshot, plan: Plan, forecast: Forecast | None = None) -> Document:
+    """What is there, how the policies stand, and what is to be expected."""
     filesystems = by_device(snapshot)
     return {
         **SCHEMA,
@@ -35,6 +37,7 @@ def status(snapshot: Snapshot, plan: Plan) -> Document:
         "caches": [_cache(each, filesystems.get(each.device)) for each in snapshot.caches],
         "filesystems": [_filesystem(each) for each in snapshot.filesystems],
         "policies": _policies(plan),
+        "forecast": forecasts.document(forecast),
         "relocations": [_relocation(each) for each in snapshot.relocations],
         "problems": _problems(snapshot.problems),
     }
