@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from cachewarden.cli import figures
 from cachewarden.cli.explaining import CacheVerdict, Verdict
-from cachewarden.cli.render import moves
+from cachewarden.cli.render import moves, regaining
 from cachewarden.cli.render.words import where
 from cachewarden.decide.ledger import by_device
 from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Problem, Snapshot
@@ -298,6 +298,8 @@ def _gone(removal: PastRemoval) -> Document:
         "freed_bytes": removal.freed,
         "reason": removal.reason,
         "cycle": removal.cycle,
+        "kind": removal.kind or None,
+        **regaining.document(removal),
     }
 
 
