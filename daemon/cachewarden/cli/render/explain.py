@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from cachewarden.cli import figures
 from cachewarden.cli.explaining import CacheVerdict, PolicyVerdict, Verdict
-from cachewarden.cli.render import words
+from cachewarden.cli.render import regaining, words
 from cachewarden.cli.render.blocks import Block, Column, Fit, Gap, Grid, Line, Tone
 from cachewarden.cli.render.words import View
 from cachewarden.decide.worth import used, usual
@@ -136,6 +136,7 @@ def _removal(removal: PastRemoval, view: View) -> Iterator[Block]:
     freed = f"{human_bytes(removal.freed)} freed"
     yield Line(f"{when}, {freed}, under {removal.policy} ({removal.ecosystem} of {removal.owner})", indent=2)
     yield Line(f"{removal.reason}; cycle {removal.cycle}", indent=2)
+    yield from regaining.lines(removal)
 
 
 def not_found(word: str) -> list[Block]:

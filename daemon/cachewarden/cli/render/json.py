@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from cachewarden.cli import figures
 from cachewarden.cli.render import forecast as forecasts
-from cachewarden.cli.render import moves
+from cachewarden.cli.render import moves, regaining
 from cachewarden.cli.render.words import where
 from cachewarden.decide.ledger import by_device
 from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Problem, Snapshot
@@ -301,6 +301,8 @@ def gone(removal: PastRemoval) -> Document:
         "freed_bytes": removal.freed,
         "reason": removal.reason,
         "cycle": removal.cycle,
+        "kind": removal.kind or None,
+        **regaining.document(removal),
     }
 
 
