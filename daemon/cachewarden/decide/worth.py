@@ -17,13 +17,13 @@ from cachewarden.model.worth import Facts, Regain
 LATENCY = 1.0
 """Seconds that one more request takes, whatever its size: names are resolved, a connection is made."""
 UNPACKING = 10_000_000.0
-"""Bytes a second that conda unpacks to a card (measured for a Pi: see docs/judgement.md)."""
+"""Bytes a second that conda unpacks, an assumption: what an SD card of class 10 promises to write."""
 BUILD_START = 30.0
 """Seconds that any build takes: pip makes an environment for it, and downloads what builds need."""
 BUILD_PER_MB = 60.0
-"""Seconds of compiling for each megabyte of a built wheel, where nothing was measured."""
+"""Seconds of compiling for each megabyte of a built wheel where nothing was measured: an assumption."""
 IRRECOVERABLE = 86_400.0
-"""Seconds: somebody has to find out where it came from, and it may be nowhere any more."""
+"""Seconds, an assumption: somebody's day to find out where it came from, and it may be nowhere any more."""
 
 HALF_DAY_NS = 43_200 * NANOSECONDS
 """What was used within this time is as good as used now."""

@@ -33,7 +33,7 @@ class Offline(StrEnum):
 
 
 LINK_SPEED = Bytes(2_000_000)
-"""Bytes a second: what a Pi gets over its wireless network (facts: raspberry-pi), and a slow line at home."""
+"""Bytes a second, an assumption: 16 Mbit/s, a slow line at home or a board on a weak wireless network."""
 
 
 @dataclass(frozen=True, slots=True)
