@@ -177,6 +177,14 @@ def test_a_folder_with_two_keys_tells_the_time_of_neither() -> None:
     assert measured_build(wheel) is None
 
 
+def test_a_wheel_from_before_its_folder_was_built_since_its_sdist_came() -> None:
+    sdist = draft(clues=Clues(source=True))
+    early, later = built(began=CACHED + 91, cached=CACHED + 90), built(began=CACHED + 501, cached=CACHED + 500)
+    facts = [worth.facts for worth in worths(sdist, early, later)][1:]
+    assert [(each.build, each.measured) for each in facts] == [(90, True), (60, False)]
+    assert measured_build(early) is None
+
+
 def test_a_guess_grows_with_the_source_and_has_an_end() -> None:
     assert estimated_build(50 * MIB, compiled=False) == 5
     assert [estimated_build(size * MIB, compiled=True) for size in (0, 1, 10, 10_000)] == [60, 120, 660, 7200]
