@@ -7,7 +7,7 @@ from typing import NamedTuple
 from cachewarden.system.ports import Files
 
 _PROGRAM = re.compile(r"(?:python|pypy)([23])\.(\d{1,3})t?")
-_RELEASE = re.compile(r"(?:cpython-|pypy)?([23])\.(\d{1,3})(?:[.\-].{0,100})?")
+_RELEASE = re.compile(r"(?:cpython-|pypy-?)?([23])\.(\d{1,3})(?:[.\-].{0,100})?")
 _PYTHON_TAG = re.compile(r"(cp|py)([23])(\d{0,3})")
 _PROGRAM_FOLDERS = ("/usr/bin", "/usr/local/bin")
 _OPTIONAL = "/opt"

@@ -15,7 +15,7 @@ from cachewarden.ecosystems.interpreters import Tag, is_orphan, tags_of_python
 from cachewarden.ecosystems.pip_environments import Environments, Install
 from cachewarden.ecosystems.pip_http import read_tags
 from cachewarden.ecosystems.pip_names import Named
-from cachewarden.ecosystems.pip_shards import Draft, Worth
+from cachewarden.ecosystems.pip_shards import Clues, Draft, Worth
 from cachewarden.model.caches import Kind
 from cachewarden.model.units import NANOSECONDS, Bytes, Instant, Seconds
 from cachewarden.model.worth import Facts, Regain, Signal
@@ -46,17 +46,21 @@ def estimated_build(size: int, *, compiled: bool) -> Seconds:
     return Seconds(min(_COMPILED_BUILD + _COMPILED_PER_MIB * size // _MIB, _LONGEST_GUESS))
 
 
-def measured_build(draft: Draft) -> Seconds | None:
+def measured_build(draft: Draft, sdist: int | None = None) -> Seconds | None:
     """How long building a wheel took, by what pip left behind; ``None`` where that is not to be believed.
 
     pip makes ``wheels/aa/bb/cc/<key>`` when the build begins (``wheel_builder._build_one``), which moves the mtime of
     ``cc``; the wheel's own is the end. With a second key in ``cc`` its time is another's. Getting the build's own
-    dependencies is not in it.
+    dependencies is not in it. Backends that know no metadata without a build (meson-python) build before that, and
+    the wheel is copied with its time (``pyproject_hooks/_in_process``): then from when the ``sdist`` came, in ns.
     """
     shard = draft.shard
     if shard.parent is None or shard.entries != 1 or shard.strangers:
         return None
-    took = Seconds((draft.clues.cached - shard.node.stat.st_mtime_ns) // NANOSECONDS)
+    began = shard.node.stat.st_mtime_ns
+    if began > draft.clues.cached and sdist is not None:
+        began = sdist
+    took = Seconds((draft.clues.cached - began) // NANOSECONDS)
     return took if SHORTEST_BUILD <= took <= LONGEST_BUILD else None
 
 
@@ -82,29 +86,29 @@ def _is_wanted(draft: Draft) -> bool:
 class _Knowledge:
     """What is to be known of all entries before one can be judged.
 
-    ``built``: when the wheels of a distribution came, that were built here; ``sources``: sizes of sdists by their key
-    in the cache; ``named_sources``: the same by name.
+    ``built``: when the wheels of a distribution came, that were built here; ``sources``: sdists by their key in the
+    cache; ``named_sources``: the same by name.
     """
 
     environments: Environments
     installs: dict[Named, list[Install]]
     built: dict[Named, list[int]]
-    sources: dict[str, int]
-    named_sources: dict[Named, int]
+    sources: dict[str, Clues]
+    named_sources: dict[Named, Clues]
 
     @classmethod
     def of(cls, drafts: list[Draft], context: Context) -> "_Knowledge":
         wanted: dict[Named, Instant] = {}
         built: dict[Named, list[int]] = {}
-        sources: dict[str, int] = {}
-        named_sources: dict[Named, int] = {}
+        sources: dict[str, Clues] = {}
+        named_sources: dict[Named, Clues] = {}
         for draft in filter(_is_wanted, drafts):
             cached, named = Instant(draft.clues.cached), draft.named
             wanted[named] = min(cached, wanted.get(named, cached))
             if draft.kind is Kind.BUILT_WHEEL:
                 built.setdefault(named, []).append(cached)
-            elif draft.clues.source and draft.clues.fetch is not None:
-                sources[draft.nodes[0].name] = named_sources[named] = draft.clues.fetch
+            elif draft.clues.source:
+                sources[draft.nodes[0].name] = named_sources[named] = draft.clues
         if not wanted:
             return cls(Environments(), {}, built, sources, named_sources)
         environments = context.look.once(pip_environments.find, context)
@@ -155,8 +159,10 @@ class _Appraiser:
         if draft.kind is Kind.DOWNLOAD:
             fetch = Bytes(draft.clues.fetch) if draft.clues.fetch is not None else None
             return Facts(Regain.DOWNLOAD, fetch, uses=again, installed=installed, orphan=orphan)
-        source = self._source_size(draft)
-        took = measured_build(draft)
+        sdist = self._sdist(draft)
+        source = sdist.fetch if sdist else None
+        first_built = min(self._known.built[draft.named]) == draft.clues.cached
+        took = measured_build(draft, sdist.cached if sdist and first_built else None)
         compiled = any(tag.abi != "none" for tag in draft.clues.tags)
         origin = draft.clues.origin
         return Facts(
@@ -169,11 +175,11 @@ class _Appraiser:
             orphan=orphan,
         )
 
-    def _source_size(self, draft: Draft) -> int | None:
-        """Of the sdist that a wheel was built from, while the cache has it: by its URL, else by its name."""
+    def _sdist(self, draft: Draft) -> Clues | None:
+        """That which a wheel was built from, while the cache has it: by its URL, else by its name."""
         origin = draft.clues.origin
         by_url = self._known.sources.get(key_of(origin.url)) if origin else None
-        return self._known.named_sources.get(draft.named) if by_url is None else by_url
+        return by_url or self._known.named_sources.get(draft.named)
 
     def _tags(self, draft: Draft) -> tuple[Tag, ...]:
         """Of a download only where it could be an orphan: asking each wheel itself would read all of the cache.
