@@ -60,7 +60,7 @@ def policy(lines: str) -> str:
 def test_the_whole_language_is_understood() -> None:
     found = parse("""\
         version: 1
-        watch: {interval: 1h30m, react: no}
+        watch: {interval: 1h30m, react: no, horizon: 2w}
         owners: [pi, root]
         caches: [{ecosystem: conda, path: /data/pkgs}]
         keep: {newer_than: 2d, packages: ["torch*", "numpy==1.26.*"], versions: 2}
@@ -81,7 +81,7 @@ def test_the_whole_language_is_understood() -> None:
             otherwise: purge
         """)
     assert found == Settings(
-        watch=Watch(interval=Seconds(5400), react=False),
+        watch=Watch(interval=Seconds(5400), react=False, horizon=Seconds(1_209_600)),
         owners=("pi", "root"),
         caches=(ExtraCache("conda", "/data/pkgs"),),
         keep=Keep(newer_than=Seconds(172_800), packages=("torch*", "numpy==1.26.*"), versions=2),
@@ -187,6 +187,7 @@ def test_a_file_that_is_no_plain_yaml_mapping_is_refused(text: str | bytes | OSE
         ("version: 1\nwatch: 5m", '2:8: watch: expected a mapping ({interval: 5m}), got "5m"'),
         ("version: 1\nwatch: {interval: 300}", '2:19: watch.interval: expected a duration ("5m" or "1h30m"), got 300 (a number needs its unit)'),
         ("version: 1\nwatch: {interval: 0s}", '2:19: watch.interval: expected a duration ("5m" or "1h30m"), got "0s" (at least 1s)'),
+        ("version: 1\nwatch: {horizon: 7}", '2:18: watch.horizon: expected a duration ("7d" or "2w"), got 7 (a number needs its unit)'),
         ('version: 1\nwatch: {react: "on"}', '2:16: watch.react: expected true or false, got "on"'),
         ("version: 1\nowners: []", "2:9: owners: expected auto or a list of user names, got an empty list"),
         ("version: 1\nowners: pi", '2:9: owners: expected auto or a list of user names, got "pi"'),
