@@ -4,12 +4,14 @@ import errno
 import os
 import posixpath
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from cachewarden.model.caches import Cache, Entry
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.units import Instant
 from cachewarden.system.memory import Memory, PastCycle, PastMove, PastRemoval, Sighting
 from cachewarden.system.ports import Folder, Mount, Space
+from cachewarden.system.regrets import Regret, Removals
 from cachewarden.system.trust import may_hang
 
 
@@ -133,6 +135,8 @@ class FakeStore:
     def __init__(self) -> None:
         self.trouble: str | None = None
         self.saved_cycles: list[CycleRecord] = []
+        self.offered: list[str] = []
+        """Paths of the entries that may have come back."""
         self._memories: dict[str, Memory] = {}
         self._sightings: dict[str, dict[str, Sighting]] = {}
 
@@ -144,6 +148,15 @@ class FakeStore:
 
     def moves(self, limit: int) -> list[PastMove]:
         return []
+
+    def regrets(self, limit: int) -> list[Regret]:
+        return []
+
+    def removed(self) -> list[Removals]:
+        return []
+
+    def save_returns(self, found: Sequence[tuple[Cache, Entry]], now: Instant) -> None:
+        self.offered += [entry.path for _, entry in found]
 
     def memories(self) -> dict[str, Memory]:
         return dict(self._memories)
