@@ -6,6 +6,7 @@ import posixpath
 import stat
 from collections.abc import Iterable, Mapping
 
+from cachewarden.model.caches import Quota
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.units import Instant
 from cachewarden.system.memory import Memory, PastCycle, PastMove, PastRemoval, Sighting
@@ -112,6 +113,9 @@ class FakeFiles:
     def is_roots_alone(self, path: str) -> bool:
         mount = self.mounts().get(path)
         return mount is None or not may_hang(mount.type)
+
+    def quota(self, path: str, uid: int) -> Quota | None:
+        return None
 
     def space(self, path: str) -> Space:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
