@@ -76,7 +76,9 @@ class Remembering:
         """A policy that freed nothing is not to try the same again; one that was only busy may."""
         for policy, fingerprint in tried.items():
             own = [outcome for outcome in outcomes if outcome.policy == policy]
-            in_vain = own and not any(outcome.freed or outcome.incomplete for outcome in own)
+            in_vain = own and not any(
+                outcome.freed or outcome.maybe or outcome.held_open or outcome.incomplete for outcome in own
+            )
             busy = any(failure.busy for outcome in own for failure in outcome.failures)
             self._remember(policy, fruitless=fingerprint if in_vain and not busy else None)
 
