@@ -191,13 +191,16 @@ PURGES: dict[str, tuple[Callable[[Channel], object], str]] = {
         "it says that something went that nobody asked for",
     ),
     "less than nothing": (
-        lambda channel: channel.send("gone", ["a", "log", None, None, -1, "", None]), "expected a number from 0 to 2^63",
+        lambda channel: channel.send("gone", ["a", "log", None, None, -1, "", None]),
+        "expected a number from 0 to 2^63",
     ),
     "more than there is": (
-        lambda channel: channel.send("gone", ["a", "log", None, None, 2**63, "", None]), "expected a number from 0 to 2^63",
+        lambda channel: channel.send("gone", ["a", "log", None, None, 2**63, "", None]),
+        "expected a number from 0 to 2^63",
     ),
     "no number": (
-        lambda channel: channel.send("gone", ["a", "log", None, None, float("nan"), "", None]), "expected a number",
+        lambda channel: channel.send("gone", ["a", "log", None, None, float("nan"), "", None]),
+        "expected a number",
     ),
     "a look": (tell_look, "an unexpected word, 'filesystems'"),
     "done, with nothing": (lambda channel: channel.send("done"), "expected the 2 fields of PurgeReply"),

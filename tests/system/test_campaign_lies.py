@@ -72,7 +72,10 @@ NO_LOOKS: dict[str, tuple[bytes, str]] = {
     "a cache with entries": (head(entries=(ENTRY,)), "a cache without a place"),
     "entries of no cache": (message("entries", [encoder(Entry)(ENTRY)]), "an unexpected word, 'entries'"),
     "another word": (message("do this"), "an unexpected word, 'do this'"),
-    "the word of a purge": (message("gone", ["a", "download", None, None, 1, "", None]), "an unexpected word, 'gone'"),
+    "the word of a purge": (
+        message("gone", ["a", "download", None, None, 1, "", None]),
+        "an unexpected word, 'gone'",
+    ),
     "no word": (message(["look"]), "a message without a word"),
     "half a message": (GOOD_HEAD[:-9], "the channel ended in the middle of a message"),
     "half a length": (b"\0\0", "the channel ended in the middle of a message"),

@@ -191,7 +191,7 @@ def _rooms(disk: Filesystem, snapshot: Snapshot, settings: Settings) -> dict[Cac
 
     Less than nothing where a policy that acts on little free space can remove some of what is there now.
     """
-    draft, rooms = Draft.of(snapshot, settings.keep), dict[CacheKey, int]()
+    draft, rooms = Draft.of(snapshot, settings), dict[CacheKey, int]()
     for policy in settings.policies:
         if policy.action is not ActionKind.PURGE:
             continue

@@ -181,6 +181,7 @@ class Snapshot:
     as ``policy@place``, which go on to their ``until``. ``fruitless``: fingerprints of what each policy tried
     last without freeing anything. ``next_times``: when schedules come next, in words. ``unmovable``: caches, as
     ``uid path``, whose destination was found unfit, with the reason; ``waiting``: those that cannot be moved now.
+    ``online``: whether this machine has a way to some network, as far as it can tell.
     """
 
     taken_at: Instant
@@ -194,3 +195,4 @@ class Snapshot:
     relocations: tuple[RelocationSeen, ...] = ()
     unmovable: Mapping[str, str] = field(default_factory=dict)
     waiting: Mapping[str, str] = field(default_factory=dict)
+    online: bool = True

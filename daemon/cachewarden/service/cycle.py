@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from cachewarden.decide.planner import decide, fingerprints
@@ -46,8 +46,16 @@ class _Done:
 class Cycle:
     """Runs the stages for all owners. One at a time: the caller holds the lock."""
 
-    def __init__(self, workers: Workers, clock: Clock, remembering: Remembering, hooks: Hooks) -> None:
-        """``hooks`` are asked and told while it goes on."""
+    def __init__(
+        self,
+        workers: Workers,
+        clock: Clock,
+        remembering: Remembering,
+        hooks: Hooks,
+        online: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """``hooks`` are asked and told while it goes on; ``online`` tells whether there is a way to a network."""
+        self._online = online
         self._workers = workers
         self._clock = clock
         self._remembering = remembering
@@ -73,7 +81,7 @@ class Cycle:
                 problems.append(Problem(owner.home, str(error)))
                 blind = True
         snapshot = assemble(looks, problems, settings, self._clock.now(), blind=blind)
-        self.seen = self._remembering.recall(snapshot, settings)
+        self.seen = self._remembering.recall(replace(snapshot, online=self._online()), settings)
         return self.seen
 
     def plan(self, settings: Settings) -> tuple[Snapshot, Plan]:

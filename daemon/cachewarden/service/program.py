@@ -23,6 +23,7 @@ from cachewarden.system.clock import SystemClock
 from cachewarden.system.files import RealFiles
 from cachewarden.system.launcher import Rules, fork_launcher
 from cachewarden.system.lock import Lock
+from cachewarden.system.machine import has_a_way_out
 from cachewarden.system.memory import Store
 from cachewarden.system.runas import be_service
 from cachewarden.system.store import FILE, SqliteStore
@@ -121,7 +122,7 @@ class Program:
 
     def cycle(self, workers: Workers, store: Store, hooks: Hooks) -> Cycle:
         """A cycle with the machine's own clock."""
-        return Cycle(workers, SystemClock(), Remembering(store), hooks)
+        return Cycle(workers, SystemClock(), Remembering(store), hooks, has_a_way_out)
 
     def _roster(self) -> list[Owner]:
         """Whom the launcher may become; it finds that out by itself, from root's files alone."""

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from cachewarden.model.policies import ActionKind, Amount, ExtraCache, Marks, Match, Order, Policy
+from cachewarden.model.policies import ActionKind, Amount, ExtraCache, Marks, Match, Offline, Order, Policy
 from cachewarden.model.relocations import Method
-from cachewarden.model.units import Seconds
+from cachewarden.model.units import Bytes, Seconds
 from cachewarden.settings import keys
 from cachewarden.settings.nodes import Mark, Report
 from cachewarden.settings.shapes import Key, Reading, either
@@ -31,6 +31,9 @@ class Part:
     caches: tuple[ExtraCache, ...] = ()
     newer_than: Seconds | None = None
     packages: tuple[str, ...] = ()
+    versions: int | None = None
+    link_speed: Bytes | None = None
+    offline: Offline | None = None
     policies: tuple[Named, ...] = ()
 
 
@@ -47,6 +50,9 @@ def part(top: Reading, report: Report) -> Part:
         caches=tuple(cache for cache in caches if cache is not None),
         newer_than=keep.get(keys.NEWER_THAN) if keep else None,
         packages=(keep.get(keys.PACKAGES) if keep else None) or (),
+        versions=keep.get(keys.VERSIONS) if keep else None,
+        link_speed=top.get(keys.LINK_SPEED),
+        offline=top.get(keys.OFFLINE_KEY),
         policies=tuple(named for named in policies if named is not None),
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from cachewarden.model.errors import ConfigError
-from cachewarden.model.policies import Keep, Settings, Watch
+from cachewarden.model.policies import LINK_SPEED, Keep, Offline, Settings, Watch
 from cachewarden.settings import keys
 from cachewarden.settings.assemble import Named, Part, part
 from cachewarden.settings.default import builtin
@@ -128,7 +128,10 @@ def _merge(reads: list[_Read]) -> Settings:
         keep=Keep(
             newer_than=_last((each.newer_than for each in parts), Keep().newer_than),
             packages=tuple(package for each in parts for package in each.packages),
+            versions=_last((each.versions for each in parts), Keep().versions),
         ),
+        link_speed=_last((each.link_speed for each in parts), LINK_SPEED),
+        offline=_last((each.offline for each in parts), Offline.AS_USUAL),
         policies=tuple(named.policy for each in parts for named in each.policies),
         files=tuple(read.path for read in reads),
     )

@@ -6,15 +6,19 @@ The rollback journal is used, not WAL: a reader needs to write nothing then.
 
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
+from cachewarden.model.caches import Cache, Entry
 from cachewarden.model.forecasts import Size
 from cachewarden.model.plans import CycleRecord, Outcome
 from cachewarden.model.units import Instant
 from cachewarden.model.worth import Regain, Signal
+from cachewarden.system import store_regrets
 from cachewarden.system.memory import Memory, PastCycle, PastMove, PastRemoval, Sighting
+from cachewarden.system.regrets import Regret, Removals
+from cachewarden.system.regrets import storable as _storable
 from cachewarden.system.store_schema import (
     ADDED_COLUMNS,
     DELETE_OLDER_HALF,
@@ -149,6 +153,17 @@ class SqliteStore:
         rows = self._read(query, _storable(word), limit)
         return [PastRemoval(*row[:-1], regain=_member(Regain, row[-1])) for row in rows]  # type: ignore[arg-type,misc]  # STRICT
 
+    def regrets(self, limit: int) -> list[Regret]:
+        """The latest first."""
+        if self._column("removals", "back_at") == "NULL":
+            return []
+        return [store_regrets.regret(row) for row in self._read(store_regrets.REGRETS, limit)]
+
+    def removed(self) -> list[Removals]:
+        """By policy and kind."""
+        rows = self._read(store_regrets.REMOVED, *store_regrets.NOT_REMOVED)
+        return [store_regrets.removals(row) for row in rows]
+
     def moves(self, limit: int) -> list[PastMove]:
         """The latest first."""
         if self._connection is None or not self._read(TABLE_OF_MOVES):
@@ -262,6 +277,18 @@ class SqliteStore:
                 ]
             )
 
+    def save_returns(self, found: Sequence[tuple[Cache, Entry]], now: Instant) -> None:
+        """Looks through the removals once, and writes only when some of them are undone."""
+        if not found or not self._writable or self._connection is None:
+            return
+        try:
+            rows = store_regrets.returns(self._connection, found, now)
+        except sqlite3.Error as error:
+            self._fail(error)
+            return
+        if rows:
+            self._write([(store_regrets.INSERT_RETURN, rows)])
+
     def forget_caches(self, known: Iterable[str], before: Instant, most: int) -> None:
         """A disk that is away for a while comes back to what was known of it."""
         recent = (
@@ -328,11 +355,6 @@ def _within(rows: list[tuple[object, ...]], most: int) -> list[tuple[object, ...
 
 def _storable_or_none(text: str | None) -> str | None:
     return None if text is None else _storable(text)
-
-
-def _storable(text: str) -> str:
-    """SQLite keeps UTF-8 only: bytes that are no text are written as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _storable_sum(figure: int) -> int:

@@ -7,9 +7,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from cachewarden.cli import figures
-from cachewarden.cli.explaining import CacheVerdict, Verdict
 from cachewarden.cli.render import forecast as forecasts
-from cachewarden.cli.render import moves
+from cachewarden.cli.render import moves, regaining
 from cachewarden.cli.render.words import where
 from cachewarden.decide.ledger import by_device
 from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Problem, Snapshot
@@ -238,16 +237,17 @@ def _before_and_after(before: Sequence[Filesystem], after: Sequence[Filesystem])
 
 def listing(found: Iterable[tuple[MeasuredCache, Entry]]) -> Document:
     """Entries with the cache that they are in."""
-    return {**SCHEMA, "entries": [_listed(cache.cache, entry) for cache, entry in found]}
+    return {**SCHEMA, "entries": [listed(cache.cache, entry) for cache, entry in found]}
 
 
-def _listed(cache: Cache, entry: Entry) -> Document:
+def listed(cache: Cache, entry: Entry) -> Document:
     return {
         "ecosystem": cache.ecosystem,
         "owner": cache.owner.name,
         "cache": cache.path,
         **_entry(cache, entry),
         "hold": entry.hold,
+        "last_used_by": None if entry.last_used is None else entry.signal.value,
     }
 
 
@@ -288,7 +288,7 @@ def history(cycles: Iterable[PastCycle], past: Sequence[PastMove]) -> Document:
     }
 
 
-def _gone(removal: PastRemoval) -> Document:
+def gone(removal: PastRemoval) -> Document:
     """An entry that went, when and why."""
     return {
         "path": removal.path,
@@ -301,29 +301,8 @@ def _gone(removal: PastRemoval) -> Document:
         "freed_bytes": removal.freed,
         "reason": removal.reason,
         "cycle": removal.cycle,
-    }
-
-
-def explained(
-    caches: Iterable[CacheVerdict], entries: Iterable[Verdict], removals: Iterable[PastRemoval]
-) -> Document:
-    """What a word means now, each entry with the policy that takes it (``null``: it stays), and what is gone."""
-    return {
-        **SCHEMA,
-        "caches": [
-            {
-                "ecosystem": each.cache.cache.ecosystem,
-                "owner": each.cache.cache.owner.name,
-                "path": each.cache.cache.path,
-                "reasons": list(each.reasons),
-            }
-            for each in caches
-        ],
-        "entries": [
-            {**_listed(each.cache.cache, each.entry), "policy": each.policy, "reasons": list(each.reasons)}
-            for each in entries
-        ],
-        "removals": [_gone(each) for each in removals],
+        "kind": removal.kind or None,
+        **regaining.document(removal),
     }
 
 
