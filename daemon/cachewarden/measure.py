@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from cachewarden.ecosystems.base import Context, Ecosystem, Located, Measured, Surroundings
+from cachewarden.ecosystems.base import Context, Ecosystem, Located, Measured, OneLook, Surroundings
 from cachewarden.ecosystems.conda_use import records_of
 from cachewarden.ecosystems.trees import reason
 from cachewarden.model.caches import Cache, Filesystem, Problem
@@ -17,9 +17,10 @@ def measure_cache(
     surroundings: Surroundings,
     processes: Processes,
     now: Instant,
+    one_look: OneLook | None = None,
 ) -> Measured | Problem:
     """One cache with its entries and holds, or why it cannot be measured. One failing ecosystem stops no other."""
-    context = Context(surroundings, located, processes, now)
+    context = Context(surroundings, located, processes, now, one_look or OneLook())
     try:
         with surroundings.files.open_folder(cache.path) as folder:
             return ecosystem.measure(cache, folder, context)

@@ -17,6 +17,7 @@ from cachewarden.model.plans import CycleRecord, Failure, Outcome, Plan, Relocat
 from cachewarden.model.relocations import Heading as Way
 from cachewarden.model.relocations import Method, Phase, Presence, Prospect, RelocationSeen
 from cachewarden.model.units import Bytes, Inodes
+from cachewarden.model.worth import Signal
 from cachewarden.system.memory import PastCycle, PastMove, PastRemoval
 from makers import DAY, MIB, NOW, ago, cache, entry, filesystem, marks, policy, settings, share, snapshot
 from makers import plan as decided
@@ -46,7 +47,7 @@ def test_status_has_the_documented_keys() -> None:
     seen = replace(seen, problems=(Problem("/x", "cannot be read"),))
     document = json.loads(documents.text(documents.status(seen, decided(seen, policy())), pretty=False))
     assert list(document) == [
-        "schema", "taken_at", "caches", "filesystems", "policies", "relocations", "problems",
+        "schema", "taken_at", "caches", "filesystems", "policies", "forecast", "relocations", "problems",
     ]  # fmt: skip
     assert document["schema"] == 1
     assert document["taken_at"] == "2023-11-14T22:13:20Z"
@@ -124,6 +125,18 @@ def test_done_adds_what_came_of_it() -> None:
     assert found["filesystems"] == [{"mount": "/home", "free_before_bytes": 100 * MIB, "free_after_bytes": 103 * MIB}]
 
 
+def test_list_says_by_what_sign_a_last_use_is_known() -> None:
+    measured = cache(*(replace(entry(sign.value), signal=sign) for sign in Signal))
+    shown = [(measured, each) for each in measured.entries]
+    told = [
+        each["last_used_by"] for each in json.loads(documents.text(documents.listing(shown), pretty=False))["entries"]
+    ]
+    assert told == ["written", "accessed", "opened", "installed"]
+    lines = text(entries.entries(shown, shown, VIEW)).splitlines()
+    assert "KNOWN BY" in lines[0]
+    assert [line.split("7w1d ago")[1].split()[0] for line in lines[1:5]] == told
+
+
 def test_list_and_history_have_the_documented_keys() -> None:
     measured = cache(entry(used=None))
     (listed,) = json.loads(documents.text(documents.listing([(measured, measured.entries[0])]), pretty=False))[
@@ -131,9 +144,9 @@ def test_list_and_history_have_the_documented_keys() -> None:
     ]
     assert list(listed) == [
         "ecosystem", "owner", "cache", "path", "kind", "name", "version", "size_bytes", "frees_bytes", "last_used",
-        "hold",
+        "hold", "last_used_by",
     ]  # fmt: skip
-    assert listed["last_used"] is None
+    assert (listed["last_used"], listed["last_used_by"]) == (None, None)
     assert listed["hold"] is None
     past = PastCycle("id", "timer", ago(5), ago(3), Bytes(7), 1, 0)
     move = PastMove("id", ago(3), "to-usb", "pip", "ann", "/a", "/b", "copying", Bytes(7), Bytes(0), "unfinished")
@@ -189,7 +202,7 @@ def test_hostile_text_is_escaped_everywhere() -> None:
         plan.plan(made, seen.problems, replace(VIEW, verbose=True)),
         outcome.outcome(record(done, of=made), replace(VIEW, verbose=True)),
         entries.entries([(measured, bad)], [(measured, bad)], VIEW),
-        explain.explain([], Explainer(seen, made, settings(policy())).entries("b"), [], VIEW),
+        explain.explain([], [], Explainer(seen, made, settings(policy())).entries("b"), [], VIEW),
         explain.not_found(HOSTILE),
     ]
     for screen in screens:
@@ -349,7 +362,7 @@ def test_explain_shows_what_is_gone() -> None:
     past = PastRemoval(
         "c1", ago(60), "p", "pip", "ann", "/c/a", "six", "1.17", Bytes(MIB), "download, last used 1w ago"
     )
-    shown = text(explain.explain([], [], [past], VIEW))
+    shown = text(explain.explain([], [], [], [past], VIEW))
     assert "six 1.17: removed 1m ago" in shown
     assert "1 MiB freed, under p (pip of ann)" in shown
     assert "download, last used 1w ago; cycle c1" in shown

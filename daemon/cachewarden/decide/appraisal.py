@@ -32,7 +32,8 @@ class Appraiser:
 
     def why_it_stays(self, policy: Policy, cache: MeasuredCache, entry: Entry) -> str | None:
         """The reason why the policy must not take an entry that it speaks of."""
-        if reason := why_it_stays(policy, self._keep, entry, self._now, self._shelf(cache)):
+        shelf = self._shelf(cache) if self._keep.versions else None
+        if reason := why_it_stays(policy, self._keep, entry, self._now, shelf):
             return reason
         if self._keeps_downloads and (entry.facts or usual(entry.kind)).regain in _NEEDS_NETWORK:
             return "there is no network to get it back from now (offline: keep-downloads)"

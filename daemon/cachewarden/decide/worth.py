@@ -8,6 +8,7 @@ is not used loses worth day by day. docs/judgement.md has the sources of the con
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from cachewarden.model.caches import Entry, Kind
 from cachewarden.model.units import NANOSECONDS, Instant
@@ -16,13 +17,13 @@ from cachewarden.model.worth import Facts, Regain
 LATENCY = 1.0
 """Seconds that one more request takes, whatever its size: names are resolved, a connection is made."""
 UNPACKING = 10_000_000.0
-"""Bytes a second that conda unpacks to a card (measured for a Pi: see docs/judgement.md)."""
+"""Bytes a second that conda unpacks, an assumption: what an SD card of class 10 promises to write."""
 BUILD_START = 30.0
 """Seconds that any build takes: pip makes an environment for it, and downloads what builds need."""
 BUILD_PER_MB = 60.0
-"""Seconds of compiling for each megabyte of a built wheel, where nothing was measured."""
+"""Seconds of compiling for each megabyte of a built wheel where nothing was measured: an assumption."""
 IRRECOVERABLE = 86_400.0
-"""Seconds: somebody has to find out where it came from, and it may be nowhere any more."""
+"""Seconds, an assumption: somebody's day to find out where it came from, and it may be nowhere any more."""
 
 HALF_DAY_NS = 43_200 * NANOSECONDS
 """What was used within this time is as good as used now."""
@@ -48,8 +49,7 @@ class Circumstances:
     online: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Worth:
+class Worth(NamedTuple):
     """What an entry is worth, with every factor.
 
     ``cost``: seconds to get it back. ``frequency``: 1 and the uses noticed. ``idle``: days since the last use.
@@ -137,5 +137,7 @@ def _weights(entry: Entry, facts: Facts, *, superseded: bool) -> Iterable[tuple[
 
 def _freed(entry: Entry) -> int:
     """Bytes, its part of what it shares included: an inode of two entries is freed by both together."""
-    part = sum(share.frees * share.held // max(1, share.needed) for share in entry.shares)
-    return max(1, int(entry.frees) + part)
+    freed = int(entry.frees)
+    for share in entry.shares:
+        freed += share.frees * share.held // max(1, share.needed)
+    return max(1, freed)

@@ -8,6 +8,7 @@ from cachewarden.ecosystems.base import NO_ENTRY, Context, Edit, Guard, InForce,
 from cachewarden.ecosystems.conda_entries import SCHEMES, PackagesFolder, is_package
 from cachewarden.ecosystems.conda_shape import is_an_entry
 from cachewarden.ecosystems.conda_use import Use
+from cachewarden.ecosystems.conda_worth import Links, Worth, addresses
 from cachewarden.ecosystems.trees import Tally, is_folder, reason, survey
 from cachewarden.model.caches import OWN_NAMES, Cache, Entry, Kind, MeasuredCache, Problem
 from cachewarden.model.units import Bytes
@@ -46,7 +47,8 @@ class Conda:
         reader.read(folder)
         use = Use(cache, context)
         busy = use.busy() or _locked(reader.lock_files, context)
-        entries = tuple(_with_hold(entry, use, busy) for entry in reader.entries())
+        worth = Worth(addresses(folder), Links(cache, context, reader.distributions()))
+        entries = tuple(_with_hold(entry, use, busy) for entry in reader.entries(worth))
         measured = MeasuredCache(cache, folder.stat().st_dev, Bytes(tally.size), entries)
         return Measured(measured, (*reader.problems, *_softlink_problems(use, cache, entries)))
 

@@ -33,7 +33,7 @@ class Offline(StrEnum):
 
 
 LINK_SPEED = Bytes(2_000_000)
-"""Bytes a second: what a Pi gets over its wireless network (facts: raspberry-pi), and a slow line at home."""
+"""Bytes a second, an assumption: 16 Mbit/s, a slow line at home or a board on a weak wireless network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +109,11 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """How often, and whether events bring the next look forward."""
+    """How often, whether events bring the next look forward, and how long before a disk fills that is warned of."""
 
     interval: Seconds = Seconds(300)
     react: bool = True
+    horizon: Seconds = Seconds(604_800)
 
 
 @dataclass(frozen=True, slots=True)

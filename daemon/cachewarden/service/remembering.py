@@ -4,12 +4,14 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from cachewarden.model.caches import Cache, MeasuredCache, Snapshot
+from cachewarden.model.caches import Cache, Entry, MeasuredCache, Snapshot
 from cachewarden.model.plans import CycleRecord, Outcome
 from cachewarden.model.policies import Settings
 from cachewarden.model.units import NANOSECONDS, Instant
+from cachewarden.service.sizes import Sizes
 from cachewarden.settings import cron
 from cachewarden.system.memory import Memory, Sighting, Store
+from cachewarden.system.regrets import may_be_back
 
 _DAY = 86_400 * NANOSECONDS
 FORGET_AFTER = 180 * _DAY
@@ -31,6 +33,7 @@ class Remembering:
         """Reads the memories once."""
         self._store = store
         self._memories = store.memories()
+        self._sizes = Sizes(store)
         self._saved_at = Instant(0)
         self._failures: set[tuple[str, str, str]] = set()
         self._noted_at = Instant(0)
@@ -105,15 +108,21 @@ class Remembering:
         )
         if self._is_news(record) or record.id == self._saved:
             self._store.save_cycle(record)
+        self._sizes.note(snapshot, record)
         if record.finished_at - self._saved_at >= SIGHTINGS_EVERY or record.freed:
             self._saved_at = record.finished_at
+            self._sizes.save()
             gone = {(_place(each.cache), entry.path) for each in record.outcomes for entry in each.removed}
             left: dict[int, int] = {}
+            news: list[tuple[Cache, Entry]] = []
             for cache in snapshot.caches:
                 uid = cache.cache.owner.uid
                 left[uid] = left.get(uid, MOST_SIGHTINGS) - len(cache.entries)
                 if left[uid] >= 0:
-                    self._save_sightings(cache, record.started_at, gone)
+                    before = self._store.sightings(_place(cache.cache))
+                    news += ((cache.cache, entry) for entry in cache.entries if _is_new(entry, before))
+                    self._save_sightings(cache, before, record.started_at, gone)
+            self._store.save_returns(news, record.started_at)
             self._tidy({_place(cache.cache) for cache in snapshot.caches}, record.finished_at)
 
     def _tidy(self, present: set[str], now: Instant) -> None:
@@ -134,9 +143,10 @@ class Remembering:
         removed = any(outcome.removed or _is_a_step(outcome) for outcome in record.outcomes)
         return removed or bool(new) or record.trigger.endswith("by hand")
 
-    def _save_sightings(self, cache: MeasuredCache, now: Instant, gone: set[tuple[str, str]]) -> None:
+    def _save_sightings(
+        self, cache: MeasuredCache, before: Mapping[str, Sighting], now: Instant, gone: set[tuple[str, str]]
+    ) -> None:
         root = _place(cache.cache)
-        before = self._store.sightings(root)
         seen: dict[str, Sighting] = {}
         for entry in cache.entries:
             if (root, entry.path) in gone:
@@ -148,6 +158,14 @@ class Remembering:
                 seen[entry.path] = Sighting(known.first_seen if known else now, used, entry.signal, times)
         there = {entry.path for entry in cache.entries if (root, entry.path) not in gone}
         self._store.save_sightings(root, seen, before.keys() - there)
+
+
+def _is_new(entry: Entry, before: Mapping[str, Sighting]) -> bool:
+    """Whether it may be something that had been removed: it was not there, or was written since. In this very cycle
+    it may have been removed again, which does not undo that it was wanted."""
+    known = before.get(entry.path)
+    fresh = known is None or entry.modified - known.last_used >= SIGHTINGS_EVERY
+    return fresh and may_be_back(entry)
 
 
 def _is_a_step(outcome: Outcome) -> bool:

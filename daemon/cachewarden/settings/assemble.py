@@ -26,6 +26,7 @@ class Part:
 
     interval: Seconds | None = None
     react: bool | None = None
+    horizon: Seconds | None = None
     owners: tuple[str, ...] | None = None
     caches: tuple[ExtraCache, ...] = ()
     newer_than: Seconds | None = None
@@ -44,6 +45,7 @@ def part(top: Reading, report: Report) -> Part:
     return Part(
         interval=watch.get(keys.INTERVAL) if watch else None,
         react=watch.get(keys.REACT) if watch else None,
+        horizon=watch.get(keys.HORIZON) if watch else None,
         owners=top.get(keys.OWNERS),
         caches=tuple(cache for cache in caches if cache is not None),
         newer_than=keep.get(keys.NEWER_THAN) if keep else None,

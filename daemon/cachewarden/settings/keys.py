@@ -62,7 +62,14 @@ REACT = Key(
     "Whether file events and a fast-filling disk bring the next look forward.",
     default="true",
 )
-WATCH_SECTION = Section((INTERVAL, REACT), expected="a mapping ({interval: 5m})")
+HORIZON = Key(
+    "horizon",
+    _duration("7d", "2w", positive=False),
+    "Warn in the journal, once, when a disk is expected to fill within this time in spite of the policies. `0s` "
+    "never warns.",
+    default="7d",
+)
+WATCH_SECTION = Section((INTERVAL, REACT, HORIZON), expected="a mapping ({interval: 5m})")
 WATCH = Key("watch", WATCH_SECTION, "When to look.")
 
 OWNERS = Key(

@@ -121,6 +121,7 @@ def _merge(reads: list[_Read]) -> Settings:
         watch=Watch(
             interval=_last((each.interval for each in parts), Watch().interval),
             react=_last((each.react for each in parts), Watch().react),
+            horizon=_last((each.horizon for each in parts), Watch().horizon),
         ),
         owners=owners or None,
         caches=tuple(cache for each in parts for cache in each.caches),

@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Iterator
 
 from cachewarden.cli import figures
+from cachewarden.cli.render import forecast as forecasts
 from cachewarden.cli.render import moves, words
 from cachewarden.cli.render.blocks import Block, Cell, Column, Fit, Gap, Grid, Heading, Line, Tone
 from cachewarden.cli.render.words import View
 from cachewarden.model.caches import Filesystem, MeasuredCache, Problem, Snapshot
+from cachewarden.model.forecasts import Forecast
 from cachewarden.model.plans import Plan, Standing, State
 from cachewarden.model.units import human_bytes
 
@@ -14,8 +16,8 @@ _SCARCE = 10
 """Percent free below which a disk is shown in red."""
 
 
-def status(snapshot: Snapshot, plan: Plan, view: View) -> list[Block]:
-    """Caches, disks, policies, problems, and what to do next."""
+def status(snapshot: Snapshot, plan: Plan, view: View, forecast: Forecast | None = None) -> list[Block]:
+    """Caches, disks, policies, the forecast, problems, and what to do next."""
     blocks: list[Block] = [Heading("Caches")]
     if snapshot.caches:
         blocks.append(_caches(snapshot.caches, view))
@@ -27,6 +29,8 @@ def status(snapshot: Snapshot, plan: Plan, view: View) -> list[Block]:
         blocks += [Heading("Disks"), _filesystems(snapshot.filesystems)]
     blocks += moves.relocations(snapshot.relocations, view)
     blocks += [Heading("Policies"), *policies(plan.standings)]
+    if forecast:
+        blocks += forecasts.section(forecast, view)
     blocks += problems(snapshot.problems, view)
     return [*blocks, *_hints(snapshot, plan)]
 
