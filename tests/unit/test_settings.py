@@ -60,7 +60,7 @@ def policy(lines: str) -> str:
 def test_the_whole_language_is_understood() -> None:
     found = parse("""\
         version: 1
-        watch: {interval: 1h30m, react: no, horizon: 2w}
+        watch: {interval: 1h30m, react: no, horizon: 2w, trace: yes, trace_names: no}
         owners: [pi, root]
         caches: [{ecosystem: conda, path: /data/pkgs}]
         keep: {newer_than: 2d, packages: ["torch*", "numpy==1.26.*"], versions: 2}
@@ -81,7 +81,7 @@ def test_the_whole_language_is_understood() -> None:
             otherwise: purge
         """)
     assert found == Settings(
-        watch=Watch(interval=Seconds(5400), react=False, horizon=Seconds(1_209_600)),
+        watch=Watch(Seconds(5400), react=False, horizon=Seconds(1_209_600), trace=True, trace_names=False),
         owners=("pi", "root"),
         caches=(ExtraCache("conda", "/data/pkgs"),),
         keep=Keep(newer_than=Seconds(172_800), packages=("torch*", "numpy==1.26.*"), versions=2),

@@ -123,6 +123,8 @@ class Watch:
     interval: Seconds = Seconds(300)
     react: bool = True
     horizon: Seconds = Seconds(604_800)
+    trace: bool = False
+    trace_names: bool = True
 
 
 @dataclass(frozen=True, slots=True)

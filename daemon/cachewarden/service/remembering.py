@@ -9,6 +9,7 @@ from cachewarden.model.plans import CycleRecord, Outcome
 from cachewarden.model.policies import Settings
 from cachewarden.model.units import NANOSECONDS, Instant
 from cachewarden.service.sizes import Sizes
+from cachewarden.service.tracing import Tracing
 from cachewarden.settings import cron
 from cachewarden.system.memory import Memory, Sighting, Store
 from cachewarden.system.regrets import may_be_back
@@ -29,9 +30,10 @@ SIGHTINGS_EVERY = 300 * NANOSECONDS
 class Remembering:
     """Keeps what policies remember in memory too, so that a store that does not work costs only the restart."""
 
-    def __init__(self, store: Store) -> None:
-        """Reads the memories once."""
+    def __init__(self, store: Store, tracing: Tracing | None = None) -> None:
+        """Reads the memories once. ``tracing``: where a trace goes, if the settings want one."""
         self._store = store
+        self._tracing = tracing
         self._memories = store.memories()
         self._sizes = Sizes(store)
         self._saved_at = Instant(0)
@@ -115,6 +117,9 @@ class Remembering:
             self._saved_at = record.finished_at
             self._sizes.save()
             gone = {(_place(each.cache), entry.path) for each in record.outcomes for entry in each.removed}
+            tracing = (
+                self._tracing if self._tracing and self._tracing.begin(settings.watch, record.started_at) else None
+            )
             left: dict[int, int] = {}
             news: list[tuple[Cache, Entry]] = []
             for cache in snapshot.caches:
@@ -123,8 +128,14 @@ class Remembering:
                 if left[uid] >= 0:
                     before = self._store.sightings(_place(cache.cache))
                     news += ((cache.cache, entry) for entry in cache.entries if _is_new(entry, before))
+                    if tracing:
+                        root = _place(cache.cache)
+                        removed = {path for place, path in gone if place == root}
+                        tracing.look(cache, before, removed, record.started_at)
                     self._save_sightings(cache, before, record.started_at, gone)
             self._store.save_returns(news, record.started_at)
+            if tracing:
+                tracing.flush(record.finished_at)
             self._tidy({_place(cache.cache) for cache in snapshot.caches}, record.finished_at)
 
     def _tidy(self, present: set[str], now: Instant) -> None:

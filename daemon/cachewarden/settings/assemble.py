@@ -27,6 +27,8 @@ class Part:
     interval: Seconds | None = None
     react: bool | None = None
     horizon: Seconds | None = None
+    trace: bool | None = None
+    trace_names: bool | None = None
     owners: tuple[str, ...] | None = None
     caches: tuple[ExtraCache, ...] = ()
     newer_than: Seconds | None = None
@@ -46,6 +48,8 @@ def part(top: Reading, report: Report) -> Part:
         interval=watch.get(keys.INTERVAL) if watch else None,
         react=watch.get(keys.REACT) if watch else None,
         horizon=watch.get(keys.HORIZON) if watch else None,
+        trace=watch.get(keys.TRACE) if watch else None,
+        trace_names=watch.get(keys.TRACE_NAMES) if watch else None,
         owners=top.get(keys.OWNERS),
         caches=tuple(cache for cache in caches if cache is not None),
         newer_than=keep.get(keys.NEWER_THAN) if keep else None,

@@ -69,7 +69,20 @@ HORIZON = Key(
     "never warns.",
     default="7d",
 )
-WATCH_SECTION = Section((INTERVAL, REACT, HORIZON), expected="a mapping ({interval: 5m})")
+TRACE = Key(
+    "trace",
+    Flag(),
+    "Whether what installs use is recorded in the state folder (`trace.jsonl`, at most twice 16 MiB), for "
+    "`cachewarden simulate`. No user is named in it.",
+    default="false",
+)
+TRACE_NAMES = Key(
+    "trace_names",
+    Flag(),
+    "Whether packages have their names in that record; `false` writes hashes instead.",
+    default="true",
+)
+WATCH_SECTION = Section((INTERVAL, REACT, HORIZON, TRACE, TRACE_NAMES), expected="a mapping ({interval: 5m})")
 WATCH = Key("watch", WATCH_SECTION, "When to look.")
 
 OWNERS = Key(

@@ -122,6 +122,8 @@ def _merge(reads: list[_Read]) -> Settings:
             interval=_last((each.interval for each in parts), Watch().interval),
             react=_last((each.react for each in parts), Watch().react),
             horizon=_last((each.horizon for each in parts), Watch().horizon),
+            trace=_last((each.trace for each in parts), Watch().trace),
+            trace_names=_last((each.trace_names for each in parts), Watch().trace_names),
         ),
         owners=owners or None,
         caches=tuple(cache for each in parts for cache in each.caches),
