@@ -109,7 +109,7 @@ _cachewarden() {
                 --limit) return ;;
             esac
             case $word in
-                -*) _cachewarden_words "--limit --help --json --verbose" ;;
+                -*) _cachewarden_words "--limit --regretted --help --json --verbose" ;;
             esac
             ;;
         doctor)

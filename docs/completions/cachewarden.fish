@@ -99,6 +99,7 @@ complete -c cachewarden -n '__cachewarden_is explain' -l json -d 'JSON on standa
 complete -c cachewarden -n '__cachewarden_is explain' -l verbose -d 'more detail: every entry, every reason'
 complete -c cachewarden -n '__cachewarden_is explain' -F
 complete -c cachewarden -n '__cachewarden_is history' -l limit -r -f -d 'at most so many; default: 20, with --json all'
+complete -c cachewarden -n '__cachewarden_is history' -l regretted -d 'what was removed and came back: by policy, the costliest packages'
 complete -c cachewarden -n '__cachewarden_is history' -s h -l help -d 'show this help message and exit'
 complete -c cachewarden -n '__cachewarden_is history' -l json -d 'JSON on standard output, on every verb that reports'
 complete -c cachewarden -n '__cachewarden_is history' -l verbose -d 'more detail: every entry, every reason'
