@@ -12,6 +12,7 @@ from cachewarden.model.errors import ConfigError, UsageError
 from cachewarden.model.policies import Settings
 from cachewarden.service import preloading, worker
 from cachewarden.service.cycle import Cycle
+from cachewarden.service.reaching import FILE as REACH
 from cachewarden.service.remembering import Remembering
 from cachewarden.service.talking import Hooks
 from cachewarden.service.worker import Whom
@@ -20,6 +21,7 @@ from cachewarden.settings import loader
 from cachewarden.settings.vocabulary import KINDS_OF
 from cachewarden.system import privileges, state_folder, users
 from cachewarden.system.clock import SystemClock
+from cachewarden.system.durable import TEMPORARY
 from cachewarden.system.files import RealFiles
 from cachewarden.system.launcher import Rules, fork_launcher
 from cachewarden.system.lock import Lock
@@ -111,7 +113,8 @@ class Program:
             return
         self._is_shed = True
         if writing and os.geteuid() == 0:
-            state_folder.hand_over(self.state_folder, self._service, (FILE, f"{FILE}-journal", _DAEMON_LOCK))
+            names = (FILE, f"{FILE}-journal", _DAEMON_LOCK, REACH, f"{REACH}{TEMPORARY}")
+            state_folder.hand_over(self.state_folder, self._service, names)
         preloading.for_a_stranger(self._service)
         be_service(self._service)
 

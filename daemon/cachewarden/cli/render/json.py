@@ -16,6 +16,7 @@ from cachewarden.model.findings import Finding, Mended
 from cachewarden.model.plans import Action, Chosen, CycleRecord, Outcome, Plan, Purge, RemovedEntry
 from cachewarden.model.relocations import Moved, Prospect, RelocationSeen
 from cachewarden.model.units import Instant, rfc3339
+from cachewarden.model.watching import Reach
 from cachewarden.system.memory import PastCycle, PastMove, PastRemoval
 
 Document = Mapping[str, object]
@@ -27,7 +28,7 @@ def text(document: Document, *, pretty: bool) -> str:
     return json.dumps(document, ensure_ascii=True, indent=2 if pretty else None)
 
 
-def status(snapshot: Snapshot, plan: Plan) -> Document:
+def status(snapshot: Snapshot, plan: Plan, reach: Reach | None = None) -> Document:
     """What is there, and how the policies stand."""
     filesystems = by_device(snapshot)
     return {
@@ -38,6 +39,24 @@ def status(snapshot: Snapshot, plan: Plan) -> Document:
         "policies": _policies(plan),
         "relocations": [_relocation(each) for each in snapshot.relocations],
         "problems": _problems(snapshot.problems),
+        "watching": _watching(snapshot, reach) if reach else None,
+    }
+
+
+def _watching(snapshot: Snapshot, reach: Reach) -> Document:
+    """How the running service watches each cache that there is now."""
+    return {
+        "since": rfc3339(reach.since),
+        "caches": [
+            {
+                "owner": cache.cache.owner.name,
+                "path": cache.cache.path,
+                "extent": each.extent.value,
+                "opens": each.opens,
+                "reason": each.why.value if each.why else None,
+            }
+            for cache, each in figures.watched(snapshot.caches, reach)
+        ],
     }
 
 
@@ -82,6 +101,7 @@ def _filesystem(filesystem: Filesystem) -> Document:
         "free_bytes": filesystem.free,
         "inodes_total": filesystem.inodes_total,
         "inodes_free": filesystem.inodes_free,
+        "access_times": figures.access_times(filesystem),
     }
 
 
