@@ -39,9 +39,10 @@ class _Opened:
 class Remembering:
     """Keeps what policies remember in memory too, so that a store that does not work costs only the restart."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, most_opened: int = MOST_OPENED) -> None:
         """Reads the memories once."""
         self._store = store
+        self._most_opened = most_opened
         self._memories = store.memories()
         self._saved_at = Instant(0)
         self._failures: set[tuple[str, str, str]] = set()
@@ -55,7 +56,7 @@ class Remembering:
     def opened(self, cache: Cache, entries: Iterable[str], now: Instant) -> None:
         """Somebody used these entries, by their paths. They are written down with the sightings."""
         own = self._opened.setdefault(_place(cache), {})
-        room = MOST_OPENED - sum(map(len, self._opened.values()))
+        room = self._most_opened - sum(map(len, self._opened.values()))
         for path in entries:
             before = own.get(path)
             if before:

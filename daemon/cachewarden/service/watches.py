@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from cachewarden.model.caches import Owner, Snapshot
 from cachewarden.model.errors import WorkerError
@@ -15,7 +16,6 @@ from cachewarden.service.opens import EVERY, LONGEST_ENTRY, MOST, MOST_CACHES, M
 from cachewarden.service.sampling import Mark, marks_of
 from cachewarden.service.talking import Job
 from cachewarden.service.wire import decoder, encoder
-from cachewarden.service.workers import LaunchedWorkers
 
 MOST_WATCHERS = 16
 _PATIENCE = 0.5
@@ -42,10 +42,26 @@ class _Watcher:
     since: float = field(default_factory=time.monotonic)
 
 
+class Starter(Protocol):
+    """Of ``LaunchedWorkers`` what is needed here."""
+
+    def start(self, owner: Owner, work: str) -> Job:
+        """Has a worker forked."""
+        ...
+
+    def kill(self, job: Job) -> None:
+        """Ends it at once."""
+        ...
+
+    def notice(self) -> dict[int, int]:
+        """Those that have ended since, by number."""
+        ...
+
+
 class Watchers:
     """One watcher per owner with caches, the owners with the largest caches first, up to a bound."""
 
-    def __init__(self, workers: LaunchedWorkers, recorder: Recorder, opened: Hear) -> None:
+    def __init__(self, workers: Starter, recorder: Recorder, opened: Hear) -> None:
         """Watchers are started by ``follow``; ``opened`` is told what entries an owner has opened, unchecked."""
         self._workers = workers
         self._recorder = recorder
