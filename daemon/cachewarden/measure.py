@@ -63,6 +63,7 @@ def filesystem_of(files: Files, path: str) -> Filesystem:
         inodes_free=space.inodes_free,
         tracks_atime=mount.tracks_atime,
         read_only=mount.read_only,
+        atime_daily=mount.relatime,
     )
 
 

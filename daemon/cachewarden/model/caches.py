@@ -158,7 +158,8 @@ class Filesystem:
     """A mounted filesystem. ``free`` is what an ordinary user can get, in bytes and inodes.
 
     ``read_only``: no cache on it can be written to. ``inodes_total`` is 0 where the filesystem makes inodes on demand
-    (btrfs): no inode mark applies there.
+    (btrfs): no inode mark applies there. ``tracks_atime``: reading moves access times (not with ``noatime``), with
+    ``atime_daily`` (``relatime``, the kernel's default) once a day at most.
     """
 
     device: int
@@ -170,6 +171,7 @@ class Filesystem:
     inodes_free: Inodes
     tracks_atime: bool
     read_only: bool = False
+    atime_daily: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,20 @@ class Cycle:
         self.seen = self._remembering.recall(replace(snapshot, online=self._online()), settings)
         return self.seen
 
+    def heard(self, owner: Owner, path: str, entries: Iterable[str]) -> None:
+        """Somebody says that an owner opened entries of the cache at ``path`` just now.
+
+        Only what the last look saw of that owner counts, and the time is ours.
+        """
+        for each in self.seen.caches if self.seen else ():
+            if each.cache.owner.uid == owner.uid and each.cache.path == path:
+                known = {entry.path for entry in each.entries}
+                self._remembering.opened(each.cache, known.intersection(entries), self._clock.now())
+
+    def leave(self) -> None:
+        """The program ends: what was only heard is written down."""
+        self._remembering.leave()
+
     def plan(self, settings: Settings) -> tuple[Snapshot, Plan]:
         """What a cycle would do now. Nothing is written anywhere."""
         self._moves.begin()
