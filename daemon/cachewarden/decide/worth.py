@@ -136,8 +136,11 @@ def _weights(entry: Entry, facts: Facts, *, superseded: bool) -> Iterable[tuple[
 
 
 def _freed(entry: Entry) -> int:
-    """Bytes, its part of what it shares included: an inode of two entries is freed by both together."""
-    freed = int(entry.frees)
+    """Bytes, its part of what it shares included: an inode of two entries is freed by both together.
+
+    Of what may or may not come back, the half: nothing tells which.
+    """
+    freed = int(entry.frees) + int(entry.maybe) // 2
     for share in entry.shares:
         freed += share.frees * share.held // max(1, share.needed)
     return max(1, freed)
