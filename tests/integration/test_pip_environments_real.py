@@ -1,8 +1,11 @@
 """Environments on a real disk: what is found with all that anybody can put into a home, and by whom."""
 
 import os
+import shutil
+import tempfile
 import time
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -108,12 +111,18 @@ def test_more_distributions_than_anybody_installs_are_not_all_gathered(tmp_path:
     assert 19_000 < len(found.distributions) <= 20_000
 
 
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A folder that other users reach, which pytest's are not."""
+    path = Path(tempfile.mkdtemp(prefix="cachewarden-environments-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
 @needs_root
-def test_what_another_user_offers_is_not_entered(tmp_path: Path) -> None:
-    home, theirs = tmp_path / "ann", tmp_path / "bob"
-    for each in (tmp_path, *tmp_path.parents):
-        if each != Path("/") and each.stat().st_uid == 0 and not each.stat().st_mode & 0o001:
-            each.chmod(each.stat().st_mode | 0o011)
+def test_what_another_user_offers_is_not_entered(open_to_all: Path) -> None:
+    home, theirs = open_to_all / "ann", open_to_all / "bob"
     make_site(home / "own")
     site = make_site(theirs / "venv")
     (home / ".virtualenvs").mkdir()
@@ -137,14 +146,8 @@ def test_a_look_counts_what_pip_installed_into_environments_of_conda(tmp_path: P
     (home / ".conda" / "environments.txt").write_text(f"{environment}\n")
     pip_responses(home / ".cache" / "pip", 1)
     (body,) = home.glob(".cache/pip/http-v2/*/*/*/*/*/*.body")
-    body.write_bytes(
-        b"PK\x01\x02"
-        + bytes(24)
-        + (40).to_bytes(2, "little")
-        + bytes(16)
-        + b"six-1.16.0.dist-info/RECORD".ljust(40, b"x")
-    )
-    body.write_bytes(b"PK\x03\x04" + body.read_bytes())
+    with zipfile.ZipFile(body, "w") as wheel:
+        wheel.writestr("six-1.16.0.dist-info/RECORD", "")
     for path in (body, body.with_suffix("")):
         os.utime(path, (1_000_000, 1_000_000))
     whom = worker.Whom(Owner(os.geteuid(), os.getegid(), "ann", str(home)), {"HOME": str(home)})
