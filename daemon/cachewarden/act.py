@@ -106,12 +106,13 @@ def _gone(action: Purge, chosen: Chosen, removal: Removal, *, whole: bool) -> Re
 
 def _bounds(entry: Entry, removal: Removal, *, whole: bool) -> tuple[int, int]:
     """What came back of the blocks that went, for sure and perhaps: as it was measured, where blocks do not tell."""
+    if not entry.maybe and not any(share.maybe for share in entry.shares):
+        return removal.freed, 0
     ended = [share for share in entry.shares if (share.device, share.inode) in removal.ended]
     sure = entry.frees + sum(share.frees for share in ended)
     most = sure + entry.maybe + sum(share.maybe for share in ended)
-    if not whole:  # which part of it went is not known
-        certain = most == sure
-        return (removal.freed, 0) if certain else (0, min(removal.freed, most))
+    if not whole:
+        return 0, min(removal.freed, most)  # which part of it went is not known
     newly_held = max(0, sum(removal.held.values()) - entry.held_open)
     sure = max(0, min(removal.freed, sure - newly_held))
     return sure, max(0, most - sure - newly_held)

@@ -73,7 +73,8 @@ class Bounds:
         except OSError:
             total.less = total.more = entry.frees
         sure = max(0, entry.frees - total.less)
-        most = sure + total.more + self._inode_bytes * entry.frees_inodes
+        # Where blocks tell too much there is always something that may come back: by that ``act`` knows of it.
+        most = sure + (total.more or total.less) + self._inode_bytes * entry.frees_inodes
         return replace(
             entry,
             frees=Bytes(sure),
