@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from cachewarden.ecosystems.base import Context, Ecosystem, Located, Measured, Surroundings
+from cachewarden.ecosystems.base import Context, Ecosystem, Located, Measured, OneLook, Surroundings
 from cachewarden.ecosystems.bounds import XFS_INODE, Bounds, without_opened
 from cachewarden.ecosystems.conda_use import records_of
 from cachewarden.ecosystems.trees import reason
@@ -20,9 +20,10 @@ def measure_cache(
     surroundings: Surroundings,
     processes: Processes,
     now: Instant,
+    one_look: OneLook | None = None,
 ) -> Measured | Problem:
     """One cache with its entries and holds, or why it cannot be measured. One failing ecosystem stops no other."""
-    context = Context(surroundings, located, processes, now)
+    context = Context(surroundings, located, processes, now, one_look or OneLook())
     try:
         with surroundings.files.open_folder(cache.path) as folder:
             return _bounded(ecosystem.measure(cache, folder, context), folder, context)
@@ -62,6 +63,7 @@ def filesystem_of(files: Files, path: str) -> Filesystem:
         inodes_free=space.inodes_free,
         tracks_atime=mount.tracks_atime,
         read_only=mount.read_only,
+        atime_daily=mount.relatime,
     )
 
 

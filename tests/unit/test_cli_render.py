@@ -27,6 +27,8 @@ from cachewarden.model.plans import (
 from cachewarden.model.relocations import Heading as Way
 from cachewarden.model.relocations import Method, Phase, Presence, Prospect, RelocationSeen
 from cachewarden.model.units import Bytes, Inodes
+from cachewarden.model.watching import Extent, Reach, Watched, Why
+from cachewarden.model.worth import Signal
 from cachewarden.system.memory import PastCycle, PastMove, PastRemoval
 from makers import DAY, MIB, NOW, ago, cache, entry, filesystem, marks, policy, settings, share, snapshot
 from makers import plan as decided
@@ -86,9 +88,11 @@ def test_status_has_the_documented_keys() -> None:
     seen = replace(seen, problems=(Problem("/x", "cannot be read"),))
     document = json.loads(documents.text(documents.status(seen, decided(seen, policy())), pretty=False))
     assert list(document) == [
-        "schema", "taken_at", "caches", "filesystems", "quotas", "policies", "relocations", "problems",
+        "schema", "taken_at", "caches", "filesystems", "quotas", "policies", "forecast", "relocations", "problems",
+        "watching",
     ]  # fmt: skip
     assert document["schema"] == 1
+    assert document["watching"] is None
     assert document["taken_at"] == "2023-11-14T22:13:20Z"
     (found,) = document["caches"]
     assert set(found) == {
@@ -101,10 +105,53 @@ def test_status_has_the_documented_keys() -> None:
         "download": {"entries": 1, "size_bytes": MIB, **nothing_beyond(MIB)},
     }
     assert set(document["filesystems"][0]) == {
-        "mount", "type", "total_bytes", "free_bytes", "inodes_total", "inodes_free",
+        "mount", "type", "total_bytes", "free_bytes", "inodes_total", "inodes_free", "access_times",
     }  # fmt: skip
     assert set(document["policies"][0]) == {"name", "state", "reason"}
     assert document["problems"] == [{"path": "/x", "reason": "cannot be read"}]
+
+
+def watched(path: str, extent: Extent, *, opens: bool = False, why: Why | None = None, uid: int = 1000) -> Watched:
+    return Watched(uid, path, extent, opens, why)
+
+
+def test_status_tells_how_the_running_service_watches_each_cache_that_there_is() -> None:
+    seen = snapshot(*(cache(entry(), path=f"/home/ann/{name}") for name in "abcd"))
+    reach = Reach(ago(120), 1, 1, (
+        watched("/home/ann/a", Extent.WHOLE, opens=True),
+        watched("/home/ann/b", Extent.PART, why=Why.FOLDERS),
+        watched("/home/ann/c", Extent.WHOLE, uid=1001),
+        watched("/home/ann/gone", Extent.WHOLE),
+    ))  # fmt: skip
+    document = json.loads(documents.text(documents.status(seen, decided(seen), reach=reach), pretty=False))[
+        "watching"
+    ]
+    assert document["since"] == "2023-11-14T22:11:20Z"
+    assert [(each["path"][-1], each["extent"], each["opens"]) for each in document["caches"]] == [
+        ("a", "whole", True), ("b", "part", False), ("c", "not", False), ("d", "not", False),
+    ]  # fmt: skip
+    assert document["caches"][1] == {
+        "owner": "ann", "path": "/home/ann/b", "extent": "part", "opens": False,
+        "reason": "it has more folders than are watched for one owner",
+    }  # fmt: skip
+    told = "The service watches 1 of 4 caches (as of 2m ago), 1 in part; it sees what is opened in 1."
+    assert told in text(status.status(seen, decided(seen), VIEW, reach=reach))
+    more = text(status.status(seen, decided(seen), replace(VIEW, verbose=True), reach=reach))
+    assert "/home/ann/b: it has more folders than are watched for one owner" in more
+
+
+def test_status_says_where_access_times_tell_nothing_what_does() -> None:
+    disks = [replace(filesystem(), tracks_atime=False), replace(filesystem(device=2, mount="/srv"), atime_daily=True)]
+    seen = snapshot(cache(entry()), on=disks)
+    shown = text(status.status(seen, decided(seen), VIEW))
+    assert "/home is mounted noatime: last use is known by installs alone." in shown
+    assert "/srv is mounted" not in shown
+    reach = Reach(ago(1), 1, 1, (watched("/home/ann/.cache/pip", Extent.WHOLE, opens=True),))
+    assert "by installs, and by what the service sees opened." in text(
+        status.status(seen, decided(seen), VIEW, reach=reach)
+    )
+    document = json.loads(documents.text(documents.status(seen, decided(seen)), pretty=False))
+    assert [each["access_times"] for each in document["filesystems"]] == ["never", "daily"]
 
 
 def test_status_tells_where_a_cache_was_moved_and_whether_that_is_finished() -> None:
@@ -168,6 +215,18 @@ def test_done_adds_what_came_of_it() -> None:
     assert found["filesystems"] == [{"mount": "/home", "free_before_bytes": 100 * MIB, "free_after_bytes": 103 * MIB}]
 
 
+def test_list_says_by_what_sign_a_last_use_is_known() -> None:
+    measured = cache(*(replace(entry(sign.value), signal=sign) for sign in Signal))
+    shown = [(measured, each) for each in measured.entries]
+    told = [
+        each["last_used_by"] for each in json.loads(documents.text(documents.listing(shown), pretty=False))["entries"]
+    ]
+    assert told == ["written", "accessed", "opened", "installed"]
+    lines = text(entries.entries(shown, shown, VIEW)).splitlines()
+    assert "KNOWN BY" in lines[0]
+    assert [line.split("7w1d ago")[1].split()[0] for line in lines[1:5]] == told
+
+
 def test_list_and_history_have_the_documented_keys() -> None:
     measured = cache(entry(used=None))
     (listed,) = json.loads(documents.text(documents.listing([(measured, measured.entries[0])]), pretty=False))[
@@ -175,9 +234,9 @@ def test_list_and_history_have_the_documented_keys() -> None:
     ]
     assert list(listed) == [
         "ecosystem", "owner", "cache", "path", "kind", "name", "version", "size_bytes", "frees_bytes",
-        "frees_at_most_bytes", "held_open_bytes", "last_used", "hold",
+        "frees_at_most_bytes", "held_open_bytes", "last_used", "hold", "last_used_by",
     ]  # fmt: skip
-    assert listed["last_used"] is None
+    assert (listed["last_used"], listed["last_used_by"]) == (None, None)
     assert listed["hold"] is None
     past = PastCycle("id", "timer", ago(5), ago(3), Bytes(7), 1, 0)
     move = PastMove("id", ago(3), "to-usb", "pip", "ann", "/a", "/b", "copying", Bytes(7), Bytes(0), "unfinished")
@@ -233,7 +292,7 @@ def test_hostile_text_is_escaped_everywhere() -> None:
         plan.plan(made, seen.problems, replace(VIEW, verbose=True)),
         outcome.outcome(record(done, of=made), replace(VIEW, verbose=True)),
         entries.entries([(measured, bad)], [(measured, bad)], VIEW),
-        explain.explain([], Explainer(seen, made, settings(policy())).entries("b"), [], VIEW),
+        explain.explain([], [], Explainer(seen, made, settings(policy())).entries("b"), [], VIEW),
         explain.not_found(HOSTILE),
     ]
     for screen in screens:
@@ -393,7 +452,7 @@ def test_explain_shows_what_is_gone() -> None:
     past = PastRemoval(
         "c1", ago(60), "p", "pip", "ann", "/c/a", "six", "1.17", Bytes(MIB), "download, last used 1w ago"
     )
-    shown = text(explain.explain([], [], [past], VIEW))
+    shown = text(explain.explain([], [], [], [past], VIEW))
     assert "six 1.17: removed 1m ago" in shown
     assert "1 MiB freed, under p (pip of ann)" in shown
     assert "download, last used 1w ago; cycle c1" in shown

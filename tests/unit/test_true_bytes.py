@@ -79,7 +79,9 @@ def bounded(path: str, sure: int, maybe: int, used: int = 50) -> Entry:
 
 def test_a_plan_stops_where_the_upper_bounds_might_do() -> None:
     ten = cache(*(bounded(f"e{n}", MIB, 9 * MIB, used=60 - n) for n in range(10)))
-    decided = plan(snapshot(ten, free=100 * MIB), policy(free_space=marks(130 * MIB)))
+    decided = plan(
+        snapshot(ten, free=100 * MIB), policy(free_space=marks(130 * MIB), order=Order.LEAST_RECENTLY_USED)
+    )
     assert gone(decided) == ["e0", "e1", "e2"], "30 MiB at most; the disk is asked before more goes"
     (action,) = decided.actions
     assert isinstance(action, Purge)
@@ -88,19 +90,24 @@ def test_a_plan_stops_where_the_upper_bounds_might_do() -> None:
 
 def test_what_others_share_whole_is_not_taken_for_its_bytes() -> None:
     seen = cache(bounded("shared", 0, 9 * MIB, used=90), entry("own"))
-    decided = plan(snapshot(seen, free=100 * MIB), policy(free_space=marks(101 * MIB)))
+    decided = plan(
+        snapshot(seen, free=100 * MIB), policy(free_space=marks(101 * MIB), order=Order.LEAST_RECENTLY_USED)
+    )
     assert gone(decided) == ["own"]
     assert "share its bytes" in reasons(decided)["/home/ann/.cache/pip/shared"]
 
 
 def test_what_others_share_leaves_its_cache_all_the_same() -> None:
     seen = cache(bounded("shared", 0, 9 * MIB, used=90), entry("own"))
-    assert gone(plan(snapshot(seen), policy(size=marks(5 * MIB)))) == ["shared"]
+    assert gone(plan(snapshot(seen), policy(size=marks(5 * MIB), order=Order.LEAST_RECENTLY_USED))) == ["shared"]
 
 
 def test_what_a_process_has_open_is_not_counted_and_not_taken_for_its_bytes() -> None:
     opened = replace(entry("open", frees=0, size=9 * MIB, used=90 * makers.DAY), held_open=Bytes(9 * MIB))
-    decided = plan(snapshot(cache(opened, entry("own")), free=100 * MIB), policy(free_space=marks(101 * MIB)))
+    decided = plan(
+        snapshot(cache(opened, entry("own")), free=100 * MIB),
+        policy(free_space=marks(101 * MIB), order=Order.LEAST_RECENTLY_USED),
+    )
     assert gone(decided) == ["own"]
     assert "has it open" in reasons(decided)["/home/ann/.cache/pip/open"]
     (action,) = plan(snapshot(cache(opened, entry("own"))), policy()).actions
@@ -139,7 +146,9 @@ def test_a_shared_inode_with_bounds_counts_once_in_both() -> None:
 
 
 def of_quota(start: int | str, stop: int | str | None = None) -> Policy:
-    return replace(policy(free_space=marks(start, stop)), free_space_of=SpaceOf.QUOTA)
+    return replace(
+        policy(free_space=marks(start, stop), order=Order.LEAST_RECENTLY_USED), free_space_of=SpaceOf.QUOTA
+    )
 
 
 def with_quota(measured: MeasuredCache, limit: int, used: int) -> MeasuredCache:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cachewarden.decide.choice import SORTING, Candidate, concerns, why_it_goes, why_it_stays
+from cachewarden.decide.choice import Candidate, concerns, why_it_goes
 from cachewarden.decide.draft import FRUITLESS, Draft, where
 from cachewarden.decide.goals import Goal
 from cachewarden.decide.ledger import CacheKey, Change, key_of
@@ -70,20 +70,20 @@ def eligible(draft: Draft, goal: Goal, stuck: _Stuck = frozenset()) -> tuple[lis
     """What the policy may take, in its order, and by path what must stay, with the reasons."""
     found: list[Candidate] = []
     stays: dict[str, str] = {}
-    policy, now = goal.policy, draft.snapshot.taken_at
+    policy = goal.policy
     for cache in goal.caches:
         unfit, gone = draft.unfit(cache), draft.ledger.gone_of(cache)
         for entry in cache.entries:
             if entry.path in gone or not concerns(policy, entry):
                 continue
-            reason = unfit or why_it_stays(policy, draft.keep, entry, now)
+            reason = unfit or draft.appraiser.why_it_stays(policy, cache, entry)
             if reason is None and stuck and (key_of(cache), entry.path) in stuck:
                 reason = f"it {FRUITLESS}"
             if reason is None:
                 found.append((cache, entry))
             else:
                 stays[where(cache, entry)] = reason
-    return sorted(found, key=SORTING[policy.order]), stays
+    return sorted(found, key=draft.appraiser.sorting(policy.order)), stays
 
 
 def _attempt(draft: Draft, goal: Goal, stuck: _Stuck, outlook: Outlook) -> _Attempt | None:

@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from cachewarden.ecosystems.conda_worth import NOWHERE, Origin, Worth, distribution_of, origin_of
 from cachewarden.ecosystems.trees import (
     Tally,
     identity,
@@ -17,7 +18,7 @@ from cachewarden.ecosystems.trees import (
 )
 from cachewarden.model.caches import TRASH, Entry, Kind, Problem, Share
 from cachewarden.model.units import Bytes, Inodes, Instant
-from cachewarden.model.worth import Facts, Regain, Signal
+from cachewarden.model.worth import Facts, Regain
 from cachewarden.system.ports import Folder, Node
 
 TARBALL_ENDINGS = (".conda", ".tar.bz2")
@@ -33,6 +34,7 @@ DEEPEST_CHANNEL = 8
 _LONGEST_RECORD = 1 << 20
 RANK_STANDING_TARBALL = 30
 """Its extracted folder stands: conda does without it."""
+_PACKED = {Kind.TARBALL, Kind.PACKAGE}
 RANKS = {Kind.DEBRIS: 0, Kind.LOG: 10, Kind.INDEX: 20, Kind.TARBALL: 40, Kind.PACKAGE: 50}
 
 
@@ -51,14 +53,12 @@ class Draft:
     tree: bool = False
     leftover: bool = False
     hold: str | None = None
+    origin: Origin = NOWHERE
 
     @property
     def distribution(self) -> str:
         """``name-version-build`` of a package or tarball."""
-        base = self.path.rpartition("/")[2]
-        for ending in TARBALL_ENDINGS:
-            base = base.removesuffix(ending)
-        return base
+        return distribution_of(self.path.rpartition("/")[2])
 
 
 class PackagesFolder:
@@ -191,26 +191,34 @@ class PackagesFolder:
                     record = json.loads(info.read(name, _LONGEST_RECORD))
                 except (OSError, ValueError, RecursionError):
                     continue
-                name_in_it = _word(record.get("name")) if isinstance(record, dict) else None
+                if not isinstance(record, dict):
+                    continue
+                if name == "repodata_record.json":
+                    draft.origin = origin_of(record)
+                name_in_it = _word(record.get("name"))
                 if name_in_it:
                     draft.name, draft.version = name_in_it, _word(record.get("version"))
                     return
 
-    def entries(self) -> Iterator[Entry]:
-        """What was read, ``hold`` as far as the cache itself tells."""
-        standing = {draft.path for draft in self.drafts if draft.kind is Kind.PACKAGE}
-        archives = {
-            _without_ending(draft.path): draft.tally.size for draft in self.drafts if draft.kind is Kind.TARBALL
-        }
-        for draft in self.drafts:
-            yield self._entry(draft, standing, archives)
+    def distributions(self) -> frozenset[str]:
+        """``name-version-build`` of all packages and archives."""
+        return frozenset(draft.distribution for draft in self.drafts if draft.kind in _PACKED)
 
-    def _entry(self, draft: Draft, standing: set[str], archives: Mapping[str, int]) -> Entry:
+    def entries(self, worth: Worth) -> Iterator[Entry]:
+        """What was read, ``hold`` as far as the cache itself tells."""
+        standing = {draft.path: draft.origin for draft in self.drafts if draft.kind is Kind.PACKAGE}
+        archives = {distribution_of(draft.path) for draft in self.drafts if draft.kind is Kind.TARBALL}
+        for draft in self.drafts:
+            yield self._entry(draft, standing, archives, worth)
+
+    def _entry(self, draft: Draft, standing: Mapping[str, Origin], archives: set[str], worth: Worth) -> Entry:
         rank = RANKS[draft.kind]
-        if draft.kind is Kind.TARBALL and _without_ending(draft.path) in standing:
+        if draft.kind is Kind.TARBALL and distribution_of(draft.path) in standing:
             rank = RANK_STANDING_TARBALL
         # An extracted file carries the time of its build, years ago: only folder and record tell of this machine.
         modified = draft.written if draft.kind is Kind.PACKAGE else draft.tally.modified
+        named = draft.distribution if draft.kind in _PACKED else None
+        last_used, signal = worth.last_use(named, draft.accessed, modified)
         return Entry(
             path=draft.path,
             kind=draft.kind,
@@ -220,7 +228,7 @@ class PackagesFolder:
             frees=draft.tally.frees,
             frees_inodes=Inodes(draft.tally.frees_inodes),
             modified=Instant(modified),
-            last_used=Instant(max(draft.accessed, modified)),
+            last_used=last_used,
             identity=identity(draft.nodes[0].stat),
             rank=rank,
             hold=draft.hold or self._outside(draft),
@@ -228,8 +236,8 @@ class PackagesFolder:
             tree=draft.tree,
             leftover=draft.leftover,
             shares=self._shares(draft),
-            signal=Signal.ACCESSED if draft.accessed > modified else Signal.WRITTEN,
-            facts=_facts(draft, archives),
+            signal=signal,
+            facts=_facts(draft, modified, standing, archives, worth),
         )
 
     def _outside(self, draft: Draft) -> str | None:
@@ -254,24 +262,20 @@ class PackagesFolder:
         )
 
 
-def _facts(draft: Draft, archives: Mapping[str, int]) -> Facts:
-    if draft.kind in {Kind.DEBRIS, Kind.LOG}:
-        return Facts(Regain.NOTHING)
-    if draft.kind is Kind.PACKAGE and draft.path in archives:
-        return Facts(Regain.EXTRACT, Bytes(0))
-    return Facts(Regain.DOWNLOAD, None if draft.kind is Kind.PACKAGE else Bytes(draft.tally.size))
+def _facts(draft: Draft, cached: int, standing: Mapping[str, Origin], archives: set[str], worth: Worth) -> Facts:
+    if draft.kind is Kind.PACKAGE:
+        return worth.of_package(draft.distribution, draft.origin, cached, archived=draft.path in archives)
+    size = sum(node.stat.st_size for node in draft.nodes)
+    if draft.kind is Kind.TARBALL:
+        origin = standing.get(distribution_of(draft.path), NOWHERE)
+        facts = worth.of_archive(draft.distribution, origin, cached, size)
+        return worth.shared(replace(facts, standing=distribution_of(draft.path) in standing))
+    return worth.shared(Facts(Regain.DOWNLOAD, Bytes(size)) if draft.kind is Kind.INDEX else Facts(Regain.NOTHING))
 
 
 def _word(value: object) -> str | None:
     """Only what has the form of a package name or a version is believed to be one."""
     return value if isinstance(value, str) and _WORD.fullmatch(value) else None
-
-
-def _without_ending(path: str) -> str:
-    for ending in TARBALL_ENDINGS:
-        if path.endswith(ending):
-            return path.removesuffix(ending)
-    return path
 
 
 def is_package(folder: Folder) -> bool:

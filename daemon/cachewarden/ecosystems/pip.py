@@ -18,6 +18,7 @@ from cachewarden.ecosystems.pip_http import HttpTree
 from cachewarden.ecosystems.pip_shape import is_an_entry
 from cachewarden.ecosystems.pip_shards import Draft, Shard
 from cachewarden.ecosystems.pip_wheels import WheelTree, why_a_wheel_stays
+from cachewarden.ecosystems.pip_worth import appraise
 from cachewarden.ecosystems.running import describe, first_running
 from cachewarden.ecosystems.trees import Tally, is_file, is_folder, reason, weigh_strangers
 from cachewarden.model.caches import OWN_NAMES, Cache, Entry, Kind, MeasuredCache, Problem
@@ -27,6 +28,9 @@ from cachewarden.system.ports import Folder, Node
 _HTTP = ("http", "http-v2")
 _KNOWN = {*_HTTP, "wheels", "selfcheck", "selfcheck.json"}
 _TOOL = re.compile(r"pip(-?\d+(\.\d+)*)?(\.pyz|\.py)?|__pip-runner__\.py|pip(x|-sync|-compile)|piptools|pipenv")
+_USED = re.compile(
+    r"(http(?:-v2)?/(?:[0-9a-f]/){5}[0-9a-f]{56})(?:\.body)?|(wheels/(?:[0-9a-f]{2}/){3}[0-9a-f]{50})/[^/]+\.whl"
+)
 _SELFCHECK = re.compile(r"[0-9a-f]{56}([a-z0-9_]{8}\.tmp)?")
 
 
@@ -35,6 +39,7 @@ class Pip:
 
     name = "pip"
     kinds: tuple[Kind, ...] = (Kind.DEBRIS, Kind.INDEX, Kind.DOWNLOAD, Kind.BUILT_WHEEL)
+    trees: tuple[str, ...] = ("http", "http-v2", "wheels")
 
     def locate(self, surroundings: Surroundings) -> Located:
         """See ``pip_config``."""
@@ -65,7 +70,7 @@ class Pip:
             if found is None:
                 strangers.append(node)
         problems.extend(weigh_strangers(folder, strangers, tally))
-        entries = _held([draft.entry() for draft in drafts], cache, context)
+        entries = _held([draft.entry(worth) for draft, worth in appraise(drafts, folder, context)], cache, context)
         return Measured(
             MeasuredCache(cache, folder.stat().st_dev, Bytes(tally.size), tuple(entries)), tuple(problems)
         )
@@ -97,6 +102,11 @@ class Pip:
     def point_back(self, current: bytes, edit: Edit, old: str, new: str) -> bytes | None:  # noqa: ARG002 - one cache
         """See ``pip_repoint``."""
         return pip_repoint.point_back(current, edit, new)
+
+    def opened(self, path: str) -> str | None:
+        """pip opens metadata and body of a response that it uses, and the wheel that it built once."""
+        match = _USED.fullmatch(path)
+        return match[1] or match[2] if match else None
 
     def busy(self, cache: Cache, context: Context) -> str | None:
         """Any pip of the owner: it may be building in ``wheels``, and reads the configuration when it starts."""
@@ -151,6 +161,7 @@ def _selfcheck(shard: Shard, node: Node) -> Draft:
     draft = Draft(shard, [node], Kind.DEBRIS if node.name.endswith(".tmp") else Kind.INDEX)
     draft.tally.add(node.stat)
     draft.tally.accessed = node.stat.st_atime_ns
+    draft.clues.fetch = node.stat.st_size
     return draft
 
 

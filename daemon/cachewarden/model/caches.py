@@ -158,7 +158,8 @@ class Filesystem:
     """A mounted filesystem. ``free`` is what an ordinary user can get, in bytes and inodes.
 
     ``read_only``: no cache on it can be written to. ``inodes_total`` is 0 where the filesystem makes inodes on demand
-    (btrfs): no inode mark applies there.
+    (btrfs): no inode mark applies there. ``tracks_atime``: reading moves access times (not with ``noatime``), with
+    ``atime_daily`` (``relatime``, the kernel's default) once a day at most.
     """
 
     device: int
@@ -170,6 +171,7 @@ class Filesystem:
     inodes_free: Inodes
     tracks_atime: bool
     read_only: bool = False
+    atime_daily: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,7 @@ class Snapshot:
     as ``policy@place``, which go on to their ``until``. ``fruitless``: fingerprints of what each policy tried
     last without freeing anything. ``next_times``: when schedules come next, in words. ``unmovable``: caches, as
     ``uid path``, whose destination was found unfit, with the reason; ``waiting``: those that cannot be moved now.
+    ``online``: whether this machine has a way to some network, as far as it can tell.
     """
 
     taken_at: Instant
@@ -216,3 +219,4 @@ class Snapshot:
     relocations: tuple[RelocationSeen, ...] = ()
     unmovable: Mapping[str, str] = field(default_factory=dict)
     waiting: Mapping[str, str] = field(default_factory=dict)
+    online: bool = True

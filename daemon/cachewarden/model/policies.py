@@ -25,6 +25,17 @@ class Order(StrEnum):
     LARGEST = "largest"
 
 
+class Offline(StrEnum):
+    """What may go while this machine has no way to any network."""
+
+    AS_USUAL = "as-usual"
+    KEEP_DOWNLOADS = "keep-downloads"
+
+
+LINK_SPEED = Bytes(2_000_000)
+"""Bytes a second, an assumption: 16 Mbit/s, a slow line at home or a board on a weak wireless network."""
+
+
 @dataclass(frozen=True, slots=True)
 class Amount:
     """An absolute number or a share of the filesystem (``percent``, 0 to 100); exactly one is set."""
@@ -101,14 +112,19 @@ class Keep:
 
     newer_than: Seconds = Seconds(3600)
     packages: tuple[str, ...] = ()
+    versions: int = 0
+    """So many of the newest versions of each package in each cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """How often, and whether events bring the next look forward."""
+    """How often, whether events bring the next look forward, and how long before a disk fills that is warned of."""
 
     interval: Seconds = Seconds(300)
     react: bool = True
+    horizon: Seconds = Seconds(604_800)
+    trace: bool = False
+    trace_names: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +137,22 @@ class ExtraCache:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A whole configuration. ``owners`` is ``None`` for ``auto``; ``files`` are those it was read from."""
+    """A whole configuration. ``owners`` is ``None`` for ``auto``; ``files`` are those it was read from.
+
+    ``link_speed`` is in bytes a second.
+    """
 
     watch: Watch = field(default_factory=Watch)
     owners: tuple[str, ...] | None = None
     caches: tuple[ExtraCache, ...] = ()
     keep: Keep = field(default_factory=Keep)
+    link_speed: Bytes = LINK_SPEED
+    offline: Offline = Offline.AS_USUAL
     policies: tuple[Policy, ...] = ()
     files: tuple[str, ...] = ()
 
 
 __all__ = [
-    "ActionKind", "Amount", "Bytes", "ExtraCache", "Inodes", "Keep", "Marks", "Match", "Order", "Policy", "Settings",
-    "SpaceOf", "Watch",
+    "LINK_SPEED", "ActionKind", "Amount", "Bytes", "ExtraCache", "Inodes", "Keep", "Marks", "Match", "Offline",
+    "Order", "Policy", "Settings", "SpaceOf", "Watch",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from cachewarden.decide.planner import decide, fingerprints
@@ -46,8 +46,16 @@ class _Done:
 class Cycle:
     """Runs the stages for all owners. One at a time: the caller holds the lock."""
 
-    def __init__(self, workers: Workers, clock: Clock, remembering: Remembering, hooks: Hooks) -> None:
-        """``hooks`` are asked and told while it goes on."""
+    def __init__(
+        self,
+        workers: Workers,
+        clock: Clock,
+        remembering: Remembering,
+        hooks: Hooks,
+        online: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """``hooks`` are asked and told while it goes on; ``online`` tells whether there is a way to a network."""
+        self._online = online
         self._workers = workers
         self._clock = clock
         self._remembering = remembering
@@ -73,8 +81,22 @@ class Cycle:
                 problems.append(Problem(owner.home, str(error)))
                 blind = True
         snapshot = assemble(looks, problems, settings, self._clock.now(), blind=blind)
-        self.seen = self._remembering.recall(snapshot, settings)
+        self.seen = self._remembering.recall(replace(snapshot, online=self._online()), settings)
         return self.seen
+
+    def heard(self, owner: Owner, path: str, entries: Iterable[str]) -> None:
+        """Somebody says that an owner opened entries of the cache at ``path`` just now.
+
+        Only what the last look saw of that owner counts, and the time is ours.
+        """
+        for each in self.seen.caches if self.seen else ():
+            if each.cache.owner.uid == owner.uid and each.cache.path == path:
+                known = {entry.path for entry in each.entries}
+                self._remembering.opened(each.cache, known.intersection(entries), self._clock.now())
+
+    def leave(self) -> None:
+        """The program ends: what was only heard is written down."""
+        self._remembering.leave()
 
     def plan(self, settings: Settings) -> tuple[Snapshot, Plan]:
         """What a cycle would do now. Nothing is written anywhere."""

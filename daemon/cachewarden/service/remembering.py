@@ -2,14 +2,18 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from cachewarden.model.caches import Cache, MeasuredCache, Snapshot
+from cachewarden.model.caches import Cache, Entry, MeasuredCache, Snapshot
 from cachewarden.model.plans import CycleRecord, Outcome
 from cachewarden.model.policies import Settings
 from cachewarden.model.units import NANOSECONDS, Instant
+from cachewarden.model.worth import Facts, Signal
+from cachewarden.service.sizes import Sizes
+from cachewarden.service.tracing import Tracing
 from cachewarden.settings import cron
 from cachewarden.system.memory import Memory, Sighting, Store
+from cachewarden.system.regrets import may_be_back
 
 _DAY = 86_400 * NANOSECONDS
 FORGET_AFTER = 180 * _DAY
@@ -22,15 +26,29 @@ _LONGEST_PLACE = 200
 FIRST_NOTE = 1 * NANOSECONDS
 SIGHTINGS_EVERY = 300 * NANOSECONDS
 """At most one write of sightings in this time: flash cards wear out (cargo keeps the same pace)."""
+MOST_OPENED = 100_000
+"""Entries of all owners that are remembered as opened until they are written down."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """When an entry was opened last, and how often, counted anew after ``SIGHTINGS_EVERY``."""
+
+    last: Instant
+    counted: Instant
+    times: int
 
 
 class Remembering:
     """Keeps what policies remember in memory too, so that a store that does not work costs only the restart."""
 
-    def __init__(self, store: Store) -> None:
-        """Reads the memories once."""
+    def __init__(self, store: Store, tracing: Tracing | None = None, most_opened: int = MOST_OPENED) -> None:
+        """Reads the memories once. ``tracing``: where a trace goes, if the settings want one."""
         self._store = store
+        self._tracing = tracing
+        self._most_opened = most_opened
         self._memories = store.memories()
+        self._sizes = Sizes(store)
         self._saved_at = Instant(0)
         self._failures: set[tuple[str, str, str]] = set()
         self._noted_at = Instant(0)
@@ -38,6 +56,32 @@ class Remembering:
         self._present: set[str] = set()
         self._pause = FIRST_NOTE
         self._saved = ""
+        self._opened: dict[str, dict[str, _Opened]] = {}
+
+    def opened(self, cache: Cache, entries: Iterable[str], now: Instant) -> None:
+        """Somebody used these entries, by their paths. They are written down with the sightings."""
+        own = self._opened.setdefault(_place(cache), {})
+        room = self._most_opened - sum(map(len, self._opened.values()))
+        for path in entries:
+            before = own.get(path)
+            if before:
+                again = now - before.counted >= SIGHTINGS_EVERY
+                own[path] = _Opened(now, now if again else before.counted, before.times + again)
+            elif room > 0:
+                room -= 1
+                own[path] = _Opened(now, now, 1)
+
+    def leave(self) -> None:
+        """Writes down what was opened since the last time: the program ends."""
+        for place, opened in self._opened.items():
+            known = self._store.sightings(place)
+            seen = {
+                path: Sighting(before.first_seen, each.last, Signal.OPENED, before.uses + each.times)
+                for path, each in opened.items()
+                if (before := known.get(path)) and each.last - before.last_used >= SIGHTINGS_EVERY
+            }
+            self._store.save_sightings(place, seen, ())
+        self._opened.clear()
 
     def recall(self, snapshot: Snapshot, settings: Settings) -> Snapshot:
         """Adds what the past says: schedules that are due, removals in vain, later signs of use."""
@@ -58,16 +102,13 @@ class Remembering:
         return replace(snapshot, caches=caches, due=frozenset(due), fruitless=fruitless, next_times=coming)
 
     def _recall_use(self, cache: MeasuredCache) -> MeasuredCache:
-        seen = self._store.sightings(_place(cache.cache))
-        if not seen:
+        place = _place(cache.cache)
+        seen, opened = self._store.sightings(place), self._opened.get(place, {})
+        if not seen and not opened:
             return cache
-        entries = tuple(
-            replace(entry, last_used=before.last_used, signal=before.signal)
-            if (before := seen.get(entry.path)) and before.last_used > (entry.last_used or entry.modified)
-            else entry
-            for entry in cache.entries
-        )
-        return replace(cache, entries=entries)
+        shared: dict[Facts, Facts] = {}
+        entries = (_with_use(entry, seen.get(entry.path), opened.get(entry.path), shared) for entry in cache.entries)
+        return replace(cache, entries=tuple(entries))
 
     def judge(self, tried: Mapping[str, str], outcomes: Iterable[Outcome]) -> None:
         """A policy that freed nothing is not to try the same again; one that was only busy may."""
@@ -107,15 +148,32 @@ class Remembering:
         )
         if self._is_news(record) or record.id == self._saved:
             self._store.save_cycle(record)
+        self._sizes.note(snapshot, record)
         if record.finished_at - self._saved_at >= SIGHTINGS_EVERY or record.freed:
             self._saved_at = record.finished_at
+            self._sizes.save()
             gone = {(_place(each.cache), entry.path) for each in record.outcomes for entry in each.removed}
+            tracing = (
+                self._tracing if self._tracing and self._tracing.begin(settings.watch, record.started_at) else None
+            )
             left: dict[int, int] = {}
+            news: list[tuple[Cache, Entry]] = []
             for cache in snapshot.caches:
                 uid = cache.cache.owner.uid
                 left[uid] = left.get(uid, MOST_SIGHTINGS) - len(cache.entries)
                 if left[uid] >= 0:
-                    self._save_sightings(cache, record.started_at, gone)
+                    before = self._store.sightings(_place(cache.cache))
+                    news += ((cache.cache, entry) for entry in cache.entries if _is_new(entry, before))
+                    if tracing:
+                        root = _place(cache.cache)
+                        removed = {path for place, path in gone if place == root}
+                        tracing.look(cache, before, removed, record.started_at)
+                    self._save_sightings(cache, before, record.started_at, gone)
+            self._store.save_returns(news, record.started_at)
+            if tracing:
+                tracing.flush(record.finished_at)
+            if not self._store.trouble:
+                self._opened.clear()
             self._tidy({_place(cache.cache) for cache in snapshot.caches}, record.finished_at)
 
     def _tidy(self, present: set[str], now: Instant) -> None:
@@ -136,9 +194,11 @@ class Remembering:
         removed = any(outcome.removed or _is_a_step(outcome) for outcome in record.outcomes)
         return removed or bool(new) or record.trigger.endswith("by hand")
 
-    def _save_sightings(self, cache: MeasuredCache, now: Instant, gone: set[tuple[str, str]]) -> None:
+    def _save_sightings(
+        self, cache: MeasuredCache, before: Mapping[str, Sighting], now: Instant, gone: set[tuple[str, str]]
+    ) -> None:
         root = _place(cache.cache)
-        before = self._store.sightings(root)
+        opened = self._opened.get(root, {})
         seen: dict[str, Sighting] = {}
         for entry in cache.entries:
             if (root, entry.path) in gone:
@@ -146,10 +206,35 @@ class Remembering:
             known = before.get(entry.path)
             used = entry.last_used or entry.modified
             if known is None or used - known.last_used >= SIGHTINGS_EVERY:
-                times = known.uses + 1 if known else 0
+                noticed = opened.get(entry.path)
+                times = (known.uses if known else 0) + (noticed.times if noticed else 1 if known else 0)
                 seen[entry.path] = Sighting(known.first_seen if known else now, used, entry.signal, times)
         there = {entry.path for entry in cache.entries if (root, entry.path) not in gone}
         self._store.save_sightings(root, seen, before.keys() - there)
+
+
+def _is_new(entry: Entry, before: Mapping[str, Sighting]) -> bool:
+    """Whether it may be something that had been removed: it was not there, or was written since. In this very cycle
+    it may have been removed again, which does not undo that it was wanted."""
+    known = before.get(entry.path)
+    fresh = known is None or entry.modified - known.last_used >= SIGHTINGS_EVERY
+    return fresh and may_be_back(entry)
+
+
+def _with_use(entry: Entry, before: Sighting | None, opened: _Opened | None, shared: dict[Facts, Facts]) -> Entry:
+    """The latest that is known of its use, of how it is now, of what was seen before, and of what was heard since."""
+    last, signal = entry.last_used, entry.signal
+    if before and before.last_used > (entry.modified if last is None else last):
+        last, signal = before.last_used, before.signal
+    if opened and opened.last > (entry.modified if last is None else last):
+        last, signal = opened.last, Signal.OPENED
+    uses, facts = (before.uses if before else 0) + (opened.times if opened else 0), entry.facts
+    if facts and uses > facts.uses:
+        more = replace(facts, uses=uses)
+        facts = shared.setdefault(more, more)
+    if (last, signal) == (entry.last_used, entry.signal) and facts is entry.facts:
+        return entry
+    return replace(entry, last_used=last, signal=signal, facts=facts)
 
 
 def _is_a_step(outcome: Outcome) -> bool:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from cachewarden import act
 from cachewarden import examine as examination
 from cachewarden.discover import discover
-from cachewarden.ecosystems.base import Context, Surroundings
+from cachewarden.ecosystems.base import Context, OneLook, Surroundings
 from cachewarden.measure import filesystem_of, measure_cache, references
 from cachewarden.model.caches import Entry, Filesystem, Look, MeasuredCache, Owner, Problem
 from cachewarden.model.errors import RefusedError, WorkerError
@@ -142,8 +142,9 @@ def look(whom: Whom) -> Look:
     caches: list[MeasuredCache] = []
     filesystems: dict[int, Filesystem] = {}
     problems = list(found.problems)
+    one_look = OneLook(tuple(prefix for located in found.located for prefix in located.environments))
     for each in found.caches:
-        measured = measure_cache(each.cache, each.ecosystem, each.located, surroundings, processes, now)
+        measured = measure_cache(each.cache, each.ecosystem, each.located, surroundings, processes, now, one_look)
         if isinstance(measured, Problem):
             problems.append(measured)
             continue

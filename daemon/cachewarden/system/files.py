@@ -178,6 +178,7 @@ def parse_mount(line: bytes) -> tuple[int, Mount]:
         device=os.fsdecode(fields[2]),
         root=_unescaped(fields[3]),
         source=_unescaped(rest[1]) if len(rest) > 1 else "",
+        relatime=b"relatime" in options | super_options,
     )
 
 

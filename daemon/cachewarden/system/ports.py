@@ -111,6 +111,7 @@ class Mount:
     """A line of mountinfo that matters.
 
     ``read_only`` here: in a sandbox a disk can be so that is writable elsewhere. ``disk_read_only``: for everybody.
+    ``relatime``: an access time moves when it is a day old, or older than the last change (mount(8)).
     ``root`` is the folder of the filesystem ``device`` (major:minor) that is seen at the mount point; ``source`` is
     what was mounted, in the words of its type: a device, a dataset, a share.
     """
@@ -123,6 +124,7 @@ class Mount:
     device: str = ""
     root: str = ""
     source: str = ""
+    relatime: bool = False
 
 
 class Files(Protocol):

@@ -21,6 +21,15 @@ _MOST_OPENED = 20_000
 _Seen = TypeVar("_Seen")
 
 
+def began(pid: int) -> int | None:
+    """When a process began, in ticks since the machine did (proc(5), ``starttime``); ``None`` when there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read(_STATUS).rpartition(b")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 class _Answer(Generic[_Seen]):
     """What was seen, for a while: guards ask before every single removal.
 

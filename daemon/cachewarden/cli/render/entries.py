@@ -13,7 +13,7 @@ Found = tuple[MeasuredCache, Entry]
 _COLUMNS = (
     Column("ECOSYSTEM", spare=2), Column("OWNER", spare=3), Column("KIND"), Column("PACKAGE", fit=Fit.CUT),
     Column("VERSION"), Column("SIZE", right=True), Column("FREES", right=True),
-    Column("LAST USED", right=True, spare=1), Column("HOLD", fit=Fit.END),
+    Column("LAST USED", right=True, spare=1), Column("KNOWN BY", spare=4), Column("HOLD", fit=Fit.END),
 )  # fmt: skip
 
 
@@ -31,6 +31,7 @@ def _row(cache: MeasuredCache, entry: Entry, view: View) -> tuple[Cell | str, ..
     return (
         cache.cache.ecosystem, cache.cache.owner.name, entry.kind.value, name, entry.version or "-",
         human_bytes(entry.size), words.frees(entry.frees, entry.maybe), view.ago(entry.last_used),
+        Cell("-" if entry.last_used is None else entry.signal.value, Tone.DIM),
         Cell(entry.hold, Tone.WARN) if entry.hold else Cell("-", Tone.DIM),
     )  # fmt: skip
 

@@ -7,15 +7,17 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from cachewarden.cli import figures
-from cachewarden.cli.explaining import CacheVerdict, Verdict
-from cachewarden.cli.render import moves
+from cachewarden.cli.render import forecast as forecasts
+from cachewarden.cli.render import moves, regaining
 from cachewarden.cli.render.words import where
 from cachewarden.decide.ledger import by_device
 from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Problem, Snapshot
 from cachewarden.model.findings import Finding, Mended
+from cachewarden.model.forecasts import Forecast
 from cachewarden.model.plans import Action, Chosen, CycleRecord, Outcome, Plan, Purge, RemovedEntry
 from cachewarden.model.relocations import Moved, Prospect, RelocationSeen
 from cachewarden.model.units import Instant, rfc3339
+from cachewarden.model.watching import Reach
 from cachewarden.system.memory import PastCycle, PastMove, PastRemoval
 
 Document = Mapping[str, object]
@@ -27,8 +29,8 @@ def text(document: Document, *, pretty: bool) -> str:
     return json.dumps(document, ensure_ascii=True, indent=2 if pretty else None)
 
 
-def status(snapshot: Snapshot, plan: Plan) -> Document:
-    """What is there, and how the policies stand."""
+def status(snapshot: Snapshot, plan: Plan, forecast: Forecast | None = None, reach: Reach | None = None) -> Document:
+    """What is there, how the policies stand, and what is to be expected."""
     filesystems = by_device(snapshot)
     return {
         **SCHEMA,
@@ -40,8 +42,27 @@ def status(snapshot: Snapshot, plan: Plan) -> Document:
             for owner, mount, quota in figures.quotas(snapshot)
         ],
         "policies": _policies(plan),
+        "forecast": forecasts.document(forecast),
         "relocations": [_relocation(each) for each in snapshot.relocations],
         "problems": _problems(snapshot.problems),
+        "watching": _watching(snapshot, reach) if reach else None,
+    }
+
+
+def _watching(snapshot: Snapshot, reach: Reach) -> Document:
+    """How the running service watches each cache that there is now."""
+    return {
+        "since": rfc3339(reach.since),
+        "caches": [
+            {
+                "owner": cache.cache.owner.name,
+                "path": cache.cache.path,
+                "extent": each.extent.value,
+                "opens": each.opens,
+                "reason": each.why.value if each.why else None,
+            }
+            for cache, each in figures.watched(snapshot.caches, reach)
+        ],
     }
 
 
@@ -97,6 +118,7 @@ def _filesystem(filesystem: Filesystem) -> Document:
         "free_bytes": filesystem.free,
         "inodes_total": filesystem.inodes_total,
         "inodes_free": filesystem.inodes_free,
+        "access_times": figures.access_times(filesystem),
     }
 
 
@@ -259,16 +281,17 @@ def _before_and_after(before: Sequence[Filesystem], after: Sequence[Filesystem])
 
 def listing(found: Iterable[tuple[MeasuredCache, Entry]]) -> Document:
     """Entries with the cache that they are in."""
-    return {**SCHEMA, "entries": [_listed(cache.cache, entry) for cache, entry in found]}
+    return {**SCHEMA, "entries": [listed(cache.cache, entry) for cache, entry in found]}
 
 
-def _listed(cache: Cache, entry: Entry) -> Document:
+def listed(cache: Cache, entry: Entry) -> Document:
     return {
         "ecosystem": cache.ecosystem,
         "owner": cache.owner.name,
         "cache": cache.path,
         **_entry(cache, entry),
         "hold": entry.hold,
+        "last_used_by": None if entry.last_used is None else entry.signal.value,
     }
 
 
@@ -309,7 +332,7 @@ def history(cycles: Iterable[PastCycle], past: Sequence[PastMove]) -> Document:
     }
 
 
-def _gone(removal: PastRemoval) -> Document:
+def gone(removal: PastRemoval) -> Document:
     """An entry that went, when and why."""
     return {
         "path": removal.path,
@@ -322,29 +345,8 @@ def _gone(removal: PastRemoval) -> Document:
         "freed_bytes": removal.freed,
         "reason": removal.reason,
         "cycle": removal.cycle,
-    }
-
-
-def explained(
-    caches: Iterable[CacheVerdict], entries: Iterable[Verdict], removals: Iterable[PastRemoval]
-) -> Document:
-    """What a word means now, each entry with the policy that takes it (``null``: it stays), and what is gone."""
-    return {
-        **SCHEMA,
-        "caches": [
-            {
-                "ecosystem": each.cache.cache.ecosystem,
-                "owner": each.cache.cache.owner.name,
-                "path": each.cache.cache.path,
-                "reasons": list(each.reasons),
-            }
-            for each in caches
-        ],
-        "entries": [
-            {**_listed(each.cache.cache, each.entry), "policy": each.policy, "reasons": list(each.reasons)}
-            for each in entries
-        ],
-        "removals": [_gone(each) for each in removals],
+        "kind": removal.kind or None,
+        **regaining.document(removal),
     }
 
 
