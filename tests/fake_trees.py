@@ -11,7 +11,7 @@ from typing import Self
 from cachewarden.ecosystems.base import Context, Located, OneLook, Surroundings
 from cachewarden.model.caches import Owner
 from cachewarden.model.units import Instant
-from cachewarden.system.ports import Folder, Mount, Node, Process
+from cachewarden.system.ports import Allocation, Folder, Mount, Node, Opened, Process
 from fakes import FakeFiles
 
 HOME = "/home/ann"
@@ -121,6 +121,9 @@ class FakeFolder:
         self.path = path
         self._tree = tree
 
+    def allocation(self, name: str) -> Allocation:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP), name)
+
     def __enter__(self) -> Self:
         return self
 
@@ -177,6 +180,9 @@ class NoProcesses:
 
     def open_files(self, uid: int) -> frozenset[str]:
         return frozenset()
+
+    def opened(self, uid: int, below: str) -> tuple[Opened, ...]:
+        return ()
 
     def locked_inodes(self) -> frozenset[int]:
         return frozenset()

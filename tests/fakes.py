@@ -6,7 +6,7 @@ import posixpath
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 
-from cachewarden.model.caches import Cache, Entry
+from cachewarden.model.caches import Cache, Entry, Quota
 from cachewarden.model.forecasts import Size
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.units import Instant
@@ -115,6 +115,9 @@ class FakeFiles:
     def is_roots_alone(self, path: str) -> bool:
         mount = self.mounts().get(path)
         return mount is None or not may_hang(mount.type)
+
+    def quota(self, path: str, uid: int) -> Quota | None:
+        return None
 
     def space(self, path: str) -> Space:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -193,14 +194,17 @@ def test_status_shows_the_forecast_of_thirty_days(home: Home) -> None:
 
 def test_the_service_records_a_point_a_day_and_warns_once(home: Home) -> None:
     home.fill(30, fills_in=5)
+
+    def told(said: str, level: str) -> int:
+        return len(re.findall(f"cachewarden: {level}: .* fills in about 5 days", said))
+
     with home.service() as said:
-        eventually(lambda: "cycle (" in said())
-        home.config.write_text(f"{CONFIG}# read anew\n")
-        home.run("status")
-        eventually(lambda: len(SqliteStore(str(home.state), writable=False).sizes(time.time_ns() // DAY)) == 2)
-    warnings = [line for line in said().splitlines() if " fills in about " in line]
-    assert len(warnings) == 1
-    assert "in about 5 days" in warnings[0]
+        eventually(lambda: told(said(), "warning") == 1)
+        home.config.write_text(CONFIG.replace("1h", "1h, horizon: 2w"))  # it is forecast anew
+        eventually(lambda: told(said(), "debug") == 1)
+        points = SqliteStore(str(home.state), writable=False).sizes(time.time_ns() // DAY)
+    assert [len(each) for each in points.values()] == [1, 1]
+    assert told(said(), "warning") == 1
 
 
 def test_a_horizon_of_nothing_keeps_the_service_quiet(home: Home) -> None:

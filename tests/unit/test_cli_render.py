@@ -17,6 +17,7 @@ from cachewarden.model.plans import CycleRecord, Failure, Outcome, Plan, Relocat
 from cachewarden.model.relocations import Heading as Way
 from cachewarden.model.relocations import Method, Phase, Presence, Prospect, RelocationSeen
 from cachewarden.model.units import Bytes, Inodes
+from cachewarden.model.watching import Extent, Reach, Watched, Why
 from cachewarden.model.worth import Signal
 from cachewarden.system.memory import PastCycle, PastMove, PastRemoval
 from makers import DAY, MIB, NOW, ago, cache, entry, filesystem, marks, policy, settings, share, snapshot
@@ -48,8 +49,10 @@ def test_status_has_the_documented_keys() -> None:
     document = json.loads(documents.text(documents.status(seen, decided(seen, policy())), pretty=False))
     assert list(document) == [
         "schema", "taken_at", "caches", "filesystems", "policies", "forecast", "relocations", "problems",
+        "watching",
     ]  # fmt: skip
     assert document["schema"] == 1
+    assert document["watching"] is None
     assert document["taken_at"] == "2023-11-14T22:13:20Z"
     (found,) = document["caches"]
     assert set(found) == {
@@ -61,10 +64,53 @@ def test_status_has_the_documented_keys() -> None:
         "download": {"entries": 1, "size_bytes": MIB, "frees_bytes": MIB},
     }
     assert set(document["filesystems"][0]) == {
-        "mount", "type", "total_bytes", "free_bytes", "inodes_total", "inodes_free",
+        "mount", "type", "total_bytes", "free_bytes", "inodes_total", "inodes_free", "access_times",
     }  # fmt: skip
     assert set(document["policies"][0]) == {"name", "state", "reason"}
     assert document["problems"] == [{"path": "/x", "reason": "cannot be read"}]
+
+
+def watched(path: str, extent: Extent, *, opens: bool = False, why: Why | None = None, uid: int = 1000) -> Watched:
+    return Watched(uid, path, extent, opens, why)
+
+
+def test_status_tells_how_the_running_service_watches_each_cache_that_there_is() -> None:
+    seen = snapshot(*(cache(entry(), path=f"/home/ann/{name}") for name in "abcd"))
+    reach = Reach(ago(120), 1, 1, (
+        watched("/home/ann/a", Extent.WHOLE, opens=True),
+        watched("/home/ann/b", Extent.PART, why=Why.FOLDERS),
+        watched("/home/ann/c", Extent.WHOLE, uid=1001),
+        watched("/home/ann/gone", Extent.WHOLE),
+    ))  # fmt: skip
+    document = json.loads(documents.text(documents.status(seen, decided(seen), reach=reach), pretty=False))[
+        "watching"
+    ]
+    assert document["since"] == "2023-11-14T22:11:20Z"
+    assert [(each["path"][-1], each["extent"], each["opens"]) for each in document["caches"]] == [
+        ("a", "whole", True), ("b", "part", False), ("c", "not", False), ("d", "not", False),
+    ]  # fmt: skip
+    assert document["caches"][1] == {
+        "owner": "ann", "path": "/home/ann/b", "extent": "part", "opens": False,
+        "reason": "it has more folders than are watched for one owner",
+    }  # fmt: skip
+    told = "The service watches 1 of 4 caches (as of 2m ago), 1 in part; it sees what is opened in 1."
+    assert told in text(status.status(seen, decided(seen), VIEW, reach=reach))
+    more = text(status.status(seen, decided(seen), replace(VIEW, verbose=True), reach=reach))
+    assert "/home/ann/b: it has more folders than are watched for one owner" in more
+
+
+def test_status_says_where_access_times_tell_nothing_what_does() -> None:
+    disks = [replace(filesystem(), tracks_atime=False), replace(filesystem(device=2, mount="/srv"), atime_daily=True)]
+    seen = snapshot(cache(entry()), on=disks)
+    shown = text(status.status(seen, decided(seen), VIEW))
+    assert "/home is mounted noatime: last use is known by installs alone." in shown
+    assert "/srv is mounted" not in shown
+    reach = Reach(ago(1), 1, 1, (watched("/home/ann/.cache/pip", Extent.WHOLE, opens=True),))
+    assert "by installs, and by what the service sees opened." in text(
+        status.status(seen, decided(seen), VIEW, reach=reach)
+    )
+    document = json.loads(documents.text(documents.status(seen, decided(seen)), pretty=False))
+    assert [each["access_times"] for each in document["filesystems"]] == ["never", "daily"]
 
 
 def test_status_tells_where_a_cache_was_moved_and_whether_that_is_finished() -> None:

@@ -15,9 +15,19 @@ READ_ONLY = "\n37 25 8:1 / /home ro - ext4 /dev/sda1 ro"
 def test_a_mount_is_read_with_its_escapes() -> None:
     assert parse_mount(LINE.format(r"/media/a\040b\134c\043d").encode()) == (
         36, Mount(
-            "/media/a b\\c#d", "ext4", tracks_atime=True, read_only=False, device="8:1", root="/", source="/dev/sda1"
+            "/media/a b\\c#d", "ext4", tracks_atime=True, read_only=False, device="8:1", root="/", source="/dev/sda1",
+            relatime=True,
         ),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "tracks", "daily"),
+    [("rw", True, False), ("rw,relatime", True, True), ("rw,noatime", False, False), ("rw,nodiratime", True, False)],
+)
+def test_when_reading_moves_access_times_is_told_by_the_options(options: str, *, tracks: bool, daily: bool) -> None:
+    _, mount = parse_mount(LINE.format("/").replace("rw,relatime", options).encode())
+    assert (mount.tracks_atime, mount.relatime) == (tracks, daily)
 
 
 @pytest.mark.parametrize("space", ["\x0b", "\x0c", "\x1c", "\x85", "\xa0", "\u2003", "\u2028", "\u2029", "\r"])

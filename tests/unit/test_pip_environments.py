@@ -1,6 +1,7 @@
 """Where an owner's pip installs, and what it installed there since."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -158,3 +159,9 @@ def test_having_is_told_only_where_something_can_be_seen() -> None:
     assert found.has(Named("six", "1.17.0")) is False
     assert found.has(Named("six")) is None
     assert Environments().has(SIX) is None
+
+
+def test_what_was_not_seen_in_a_part_of_the_environments_is_not_said_to_be_nowhere() -> None:
+    files = FakeTree(venv(f"{HOME}/app/.venv") | installed(VENV, "six-1.16.0", 500))
+    part = replace(find(context(files)), whole=False)
+    assert (part.has(SIX), part.has(Named("six", "1.17.0"))) == (True, None)

@@ -13,8 +13,8 @@ def venv(path: str) -> str:
 
 
 def found(things: dict[str, Thing | str], barred: tuple[str, ...] = (), reach: Reach = USUAL) -> list[str]:
-    paths = venvs_below(FakeTree(things), HOME, barred, reach, timer=lambda: 0.0)
-    return [path.removeprefix(f"{HOME}/") for path in paths]
+    venvs = venvs_below(FakeTree(things), HOME, barred, reach, timer=lambda: 0.0)
+    return [path.removeprefix(f"{HOME}/") for path in venvs.paths]
 
 
 def test_environments_are_found_where_people_make_them_the_nearest_first() -> None:
@@ -66,9 +66,21 @@ def test_levels_folders_and_names_are_bounded() -> None:
 def test_the_search_ends_with_its_time() -> None:
     things: dict[str, Thing | str] = {venv(f"{number:03}"): "" for number in range(100)}
     steps = count()
-    paths = venvs_below(FakeTree(things), HOME, (), Reach(seconds=10.0), timer=lambda: float(next(steps)))
-    assert 0 < len(paths) < 10
+    venvs = venvs_below(FakeTree(things), HOME, (), Reach(seconds=10.0), timer=lambda: float(next(steps)))
+    assert 0 < len(venvs.paths) < 10
+    assert not venvs.whole
+    assert venvs_below(FakeTree(things), HOME, timer=lambda: 0.0).whole
+
+
+def test_the_usual_names_in_a_project_are_looked_into_at_once() -> None:
+    things: dict[str, Thing | str] = {f"{HOME}/{number}/x/y": "" for number in range(9)}
+    assert found(things | {venv("z/.venv"): ""}, reach=Reach(folders=12)) == ["z/.venv"]
+
+
+def test_a_heap_of_folders_does_not_keep_others_waiting() -> None:
+    things: dict[str, Thing | str] = {f"{HOME}/a/{number:03}/x": "" for number in range(100)}
+    assert found(things | {venv("z/one"): "", venv("z/two"): ""}, reach=Reach(folders=8)) == ["z/one", "z/two"]
 
 
 def test_a_home_that_is_not_there_has_none() -> None:
-    assert venvs_below(FakeTree({}), HOME) == []
+    assert venvs_below(FakeTree({}), HOME).paths == ()

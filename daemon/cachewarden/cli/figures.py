@@ -1,12 +1,13 @@
 """What a set of entries takes and gives back together: shared inodes count once."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from cachewarden.decide.ledger import Ledger
-from cachewarden.model.caches import Entry, Kind, MeasuredCache, Snapshot
+from cachewarden.model.caches import Entry, Filesystem, Kind, MeasuredCache, Snapshot
 from cachewarden.model.units import Bytes, Instant
+from cachewarden.model.watching import Extent, Reach, Watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +57,18 @@ def size_of(entries: Iterable[Entry]) -> Bytes:
             total -= share.frees if inode in seen else 0
             seen.add(inode)
     return Bytes(max(0, total))
+
+
+def watched(caches: Iterable[MeasuredCache], reach: Reach) -> Iterator[tuple[MeasuredCache, Watched]]:
+    """How each cache is watched; what nothing is told of is not."""
+    known = {(each.uid, each.path): each for each in reach.caches}
+    for cache in caches:
+        key = (cache.cache.owner.uid, cache.cache.path)
+        yield cache, known.get(key) or Watched(*key, Extent.NOT, opens=False)
+
+
+def access_times(filesystem: Filesystem) -> str:
+    """When reading moves them: ``never``, at most ``daily``, ``always``."""
+    if not filesystem.tracks_atime:
+        return "never"
+    return "daily" if filesystem.atime_daily else "always"

@@ -68,13 +68,15 @@ def growth(points: Sequence[Point]) -> Growth | None:
     spread = _Z * math.sqrt(number * (number - 1) * (2 * number + 5) / 18)
     last = max(0, math.floor((len(slopes) - spread) / 2) - 1)
     least, most = _drift(smooth)
+    if smooth[-1][1] < points[-1][1] - points[0][1]:
+        most = max(most, _drift(points)[1])  # a large install may come again
     return Growth(median(slopes), min(slopes[last], least), max(slopes[-1 - last], most))
 
 
 def without_jump(points: Sequence[Point]) -> list[Point]:
     """The points, from 0 on, without the one change that is out of all proportion, if there is one.
 
-    Such a jump is somebody's own cleaning, or a copy: it does not go on. Two of them are left as they are.
+    Such a jump is somebody's own cleaning, or a copy: no rate can be told from it. Two of them are left as they are.
     """
     first = points[0][1]
     rates = [(after[1] - before[1]) / (after[0] - before[0]) for before, after in pairwise(points)]

@@ -15,6 +15,8 @@ from cachewarden.model.policies import Policy
 from cachewarden.model.units import Bytes, Inodes
 
 _FREES_NOTHING = "removing it frees nothing"
+_SHARED = "other files, or snapshots, share its bytes: removing it may free nothing"
+_OPENED = "a process has it open: removing it frees nothing before that is closed"
 _Stuck = frozenset[tuple[CacheKey, str]]
 
 
@@ -115,11 +117,17 @@ def _choose(draft: Draft, goal: Goal, found: Iterable[Candidate]) -> list[_Taken
         if not goal.advances(one.change):
             if not entry.shares:
                 _put_back(draft, [one])
-                draft.skip(where(cache, entry), _FREES_NOTHING)
+                draft.skip(where(cache, entry), _why_for_nothing(entry))
                 continue
             hopes.append(one)
         taken.append(one)
     return _settled(draft, goal, taken, hopes)
+
+
+def _why_for_nothing(entry: Entry) -> str:
+    if entry.held_open:
+        return _OPENED
+    return _SHARED if entry.maybe or any(share.maybe for share in entry.shares) else _FREES_NOTHING
 
 
 def _settled(draft: Draft, goal: Goal, taken: list[_Taken], hopes: list[_Taken]) -> list[_Taken]:
@@ -130,7 +138,7 @@ def _settled(draft: Draft, goal: Goal, taken: list[_Taken], hopes: list[_Taken])
     _put_back(draft, taken)
     for one in hopes:
         if id(one) in vain:
-            draft.skip(where(one.cache, one.entry), _FREES_NOTHING)
+            draft.skip(where(one.cache, one.entry), _why_for_nothing(one.entry))
     return _take(draft, _cache_by_cache(one for one in taken if id(one) not in vain))
 
 
@@ -168,7 +176,9 @@ def _enter(draft: Draft, policy: str, reason: str, taken: Iterable[_Taken]) -> N
         entries = tuple(Chosen(one.entry, why_it_goes(one.entry, now), Bytes(one.change.freed)) for one in part)
         frees = Bytes(sum(one.change.freed for one in part))
         inodes = Inodes(sum(one.change.inodes for one in part))
-        draft.actions.append(Purge(policy, part[0].cache.cache, entries, frees, inodes, reason))
+        maybe = Bytes(sum(one.change.maybe for one in part))
+        held = Bytes(sum(one.entry.held_open for one in part))
+        draft.actions.append(Purge(policy, part[0].cache.cache, entries, frees, inodes, reason, maybe, held))
 
 
 def _tell(outlook: Outlook, attempt: _Attempt) -> None:

@@ -142,6 +142,8 @@ class Ecosystem(Protocol):
     name: str
     kinds: tuple[Kind, ...]
     """Cheapest to lose first."""
+    trees: tuple[str, ...]
+    """Folders at the top of a cache that the tool itself never lists: whoever does, looks through the cache."""
 
     def locate(self, surroundings: Surroundings) -> Located:
         """Every place where the tool may keep a cache for this owner; nothing is opened below them."""
@@ -177,6 +179,10 @@ class Ecosystem(Protocol):
         be read any more; ``None`` when there was no file and nothing is left in it. Done twice it does no more, and
         it never raises.
         """
+        ...
+
+    def opened(self, path: str) -> str | None:
+        """The entry that is used when a file is opened, both by their paths in the cache; ``None`` for no use."""
         ...
 
     def busy(self, cache: Cache, context: Context) -> str | None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from cachewarden.ecosystems import conda_config, conda_repoint
 from cachewarden.ecosystems.base import NO_ENTRY, Context, Edit, Guard, InForce, Located, Measured, Surroundings
-from cachewarden.ecosystems.conda_entries import SCHEMES, PackagesFolder, is_package
+from cachewarden.ecosystems.conda_entries import SCHEMES, TARBALL_ENDINGS, PackagesFolder, is_package
 from cachewarden.ecosystems.conda_shape import is_an_entry
 from cachewarden.ecosystems.conda_use import Use
 from cachewarden.ecosystems.conda_worth import Links, Worth, addresses
@@ -24,6 +24,7 @@ class Conda:
 
     name = "conda"
     kinds: tuple[Kind, ...] = (Kind.DEBRIS, Kind.LOG, Kind.INDEX, Kind.TARBALL, Kind.PACKAGE)
+    trees: tuple[str, ...] = ()
 
     def locate(self, surroundings: Surroundings) -> Located:
         """See ``conda_config``."""
@@ -80,6 +81,10 @@ class Conda:
     def point_back(self, current: bytes, edit: Edit, old: str, new: str) -> bytes | None:
         """See ``conda_repoint``."""
         return conda_repoint.point_back(current, edit, old, new)
+
+    def opened(self, path: str) -> str | None:
+        """An archive is opened to be extracted. Packages are linked, which opens nothing: see ``conda_worth``."""
+        return path if "/" not in path and path.endswith(TARBALL_ENDINGS) else None
 
     def busy(self, cache: Cache, context: Context) -> str | None:
         """A running tool, or a lock that is held anywhere in the cache."""

@@ -28,6 +28,9 @@ from cachewarden.system.ports import Folder, Node
 _HTTP = ("http", "http-v2")
 _KNOWN = {*_HTTP, "wheels", "selfcheck", "selfcheck.json"}
 _TOOL = re.compile(r"pip(-?\d+(\.\d+)*)?(\.pyz|\.py)?|__pip-runner__\.py|pip(x|-sync|-compile)|piptools|pipenv")
+_USED = re.compile(
+    r"(http(?:-v2)?/(?:[0-9a-f]/){5}[0-9a-f]{56})(?:\.body)?|(wheels/(?:[0-9a-f]{2}/){3}[0-9a-f]{50})/[^/]+\.whl"
+)
 _SELFCHECK = re.compile(r"[0-9a-f]{56}([a-z0-9_]{8}\.tmp)?")
 
 
@@ -36,6 +39,7 @@ class Pip:
 
     name = "pip"
     kinds: tuple[Kind, ...] = (Kind.DEBRIS, Kind.INDEX, Kind.DOWNLOAD, Kind.BUILT_WHEEL)
+    trees: tuple[str, ...] = ("http", "http-v2", "wheels")
 
     def locate(self, surroundings: Surroundings) -> Located:
         """See ``pip_config``."""
@@ -98,6 +102,11 @@ class Pip:
     def point_back(self, current: bytes, edit: Edit, old: str, new: str) -> bytes | None:  # noqa: ARG002 - one cache
         """See ``pip_repoint``."""
         return pip_repoint.point_back(current, edit, new)
+
+    def opened(self, path: str) -> str | None:
+        """pip opens metadata and body of a response that it uses, and the wheel that it built once."""
+        match = _USED.fullmatch(path)
+        return match[1] or match[2] if match else None
 
     def busy(self, cache: Cache, context: Context) -> str | None:
         """Any pip of the owner: it may be building in ``wheels``, and reads the configuration when it starts."""

@@ -58,16 +58,20 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Environments:
-    """What one look found; ``pythons`` are all interpreters of the machine that this owner's pip may run on."""
+    """What one look found; ``pythons`` are all interpreters of the machine that this owner's pip may run on.
+
+    ``whole``: the bounds of the search sufficed, so that there are hardly any others.
+    """
 
     sites: tuple[Site, ...] = ()
     pythons: frozenset[Python] = frozenset()
+    whole: bool = True
 
     def has(self, named: Named) -> bool | None:
         """Whether any environment has it now; ``None`` where that cannot be told."""
         if not self.sites or not named.name or not named.version:
             return None
-        return any(named in site.distributions for site in self.sites)
+        return any(named in site.distributions for site in self.sites) or (False if self.whole else None)
 
     def installs(self, files: Files, wanted: Mapping[Named, Instant], now: Instant) -> dict[Named, list[Install]]:
         """Those by pip of what is ``wanted`` that came later than the time that is given with it.
@@ -114,14 +118,15 @@ def find(context: Context) -> Environments:
     pythons = set(interpreters.of_system(surroundings.files))
     pythons.update(_of_releases(surroundings))
     left = MOST_DISTRIBUTIONS
-    for prefix in _prefixes(context):
+    prefixes, whole = _prefixes(context)
+    for prefix in prefixes:
         for python, site in _sites(surroundings.files, prefix, left):
             if python and prefix not in _user_bases(surroundings):
                 pythons.add(python)
             if site:
                 sites.append(site)
                 left -= len(site.distributions)
-    return Environments(tuple(sites), frozenset(pythons))
+    return Environments(tuple(sites), frozenset(pythons), whole and left > 0)
 
 
 def _user_bases(surroundings: Surroundings) -> set[str]:
@@ -131,8 +136,8 @@ def _user_bases(surroundings: Surroundings) -> set[str]:
     return {surroundings.files.real_path(path) for path in (f"{home}/.local", named) if path.startswith("/")}
 
 
-def _prefixes(context: Context) -> list[str]:
-    """Every environment once, links resolved; those that are most surely used first."""
+def _prefixes(context: Context) -> tuple[list[str], bool]:
+    """Every environment once, links resolved; and whether these are all that the search could have found."""
     surroundings = context.surroundings
     found: dict[str, None] = {}
     for path in _named_places(context):
@@ -140,11 +145,13 @@ def _prefixes(context: Context) -> list[str]:
             break
         with suppress(OSError, ValueError):
             found[surroundings.files.trusted_path(path)] = None
-    home = home_of(surroundings)
-    with suppress(OSError, ValueError):
-        trusted = surroundings.files.trusted_path(home)
-        found.update(dict.fromkeys(venvs_below(surroundings.files, trusted, found)))
-    return list(found)[:MOST_PLACES]
+    try:
+        home = surroundings.files.trusted_path(home_of(surroundings))
+    except (OSError, ValueError):
+        return list(found), False
+    venvs = venvs_below(surroundings.files, home, found)
+    found.update(dict.fromkeys(venvs.paths))
+    return list(found)[:MOST_PLACES], venvs.whole and len(found) <= MOST_PLACES
 
 
 def _named_places(context: Context) -> Iterator[str]:

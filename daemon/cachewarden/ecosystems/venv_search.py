@@ -1,8 +1,8 @@
 """Looking for virtual environments in a home, within bounds: it is asked in every look, and homes can be huge."""
 
+import heapq
 import stat
 import time
-from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +12,8 @@ from cachewarden.system.ports import Files, Folder, Node
 MARK = "pyvenv.cfg"
 """The file at the top of each of them (PEP 405)."""
 _CONDA_MARK = "conda-meta"
+_USUAL = frozenset((".venv", "env", "venv"))
+"""What people call the one in a project: looked into before all else that waits."""
 _HIDDEN_BUT_USUAL = frozenset((".env", ".nox", ".tox", ".venv", ".venvs", ".virtualenv", ".virtualenvs"))
 _NEVER = frozenset(("__pycache__", "node_modules", "site-packages", "snap"))
 
@@ -21,9 +23,17 @@ class Reach:
     """How far the search goes: ``levels`` of folders, so many ``folders``, ``names`` in each, and ``seconds``."""
 
     levels: int = 4
-    folders: int = 2_000
+    folders: int = 3_000
     names: int = 2_000
-    seconds: float = 0.3
+    seconds: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Venvs:
+    """Absolute paths of environments, links resolved; ``whole``: the bounds sufficed for all within the levels."""
+
+    paths: tuple[str, ...]
+    whole: bool
 
 
 def venvs_below(
@@ -32,19 +42,19 @@ def venvs_below(
     barred: Collection[str] = (),
     reach: Reach = Reach(),
     timer: Callable[[], float] = time.monotonic,
-) -> list[str]:
-    """Absolute paths of the environments below ``home`` (links resolved), the nearest first; never raises.
+) -> Venvs:
+    """The environments below ``home``, the nearest first; never raises.
 
     Not entered: links, other filesystems, folders of others, hidden ones but the usual, what is ``barred``, and
     folders with more names than a person puts into one. When the time is over, the deepest are missing.
     """
     until = timer() + reach.seconds
-    waiting = deque([(home.rstrip("/"), 0)])
+    waiting = [(0, 0, home.rstrip("/"), 0)]
     found: list[str] = []
     seen = 0
     device: int | None = None
     while waiting and seen < reach.folders and timer() < until:
-        path, level = waiting.popleft()
+        _, _, path, level = heapq.heappop(waiting)
         seen += 1
         try:
             with files.open_folder(path or "/") as folder:
@@ -56,9 +66,12 @@ def venvs_below(
         if is_environment:
             found.append(path)
         elif level < reach.levels:
-            own = (node.name for node in inner if _is_near(node, status.st_uid, device))
-            waiting.extend((f"{path}/{name}", level + 1) for name in sorted(own) if f"{path}/{name}" not in barred)
-    return found
+            near = sorted(node.name for node in inner if _is_near(node, status.st_uid, device))
+            for place, name in enumerate(name for name in near if f"{path}/{name}" not in barred):
+                # The first of each folder before the second of any: a heap of folders does not keep others waiting.
+                turn = (0, 0) if name in _USUAL else (level + 1, place)
+                heapq.heappush(waiting, (*turn, f"{path}/{name}", level + 1))
+    return Venvs(tuple(found), whole=not waiting)
 
 
 def _look(folder: Folder, most: int) -> tuple[bool, list[Node]]:

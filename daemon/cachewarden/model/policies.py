@@ -62,6 +62,13 @@ class Marks:
     stop: Amount
 
 
+class SpaceOf(StrEnum):
+    """Whose free space a condition is about."""
+
+    FILESYSTEM = "filesystem"
+    QUOTA = "quota"
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """Which caches a policy looks at; an empty field matches all."""
@@ -77,7 +84,8 @@ class Policy:
     """One rule. Conditions that are set must all hold; no condition at all holds always.
 
     ``free_space`` and ``size`` marks are bytes or percent, ``free_inodes`` inodes or percent. ``packages`` and
-    ``to_free`` exist for removal by hand and have no key in the policy language.
+    ``to_free`` exist for removal by hand and have no key in the policy language. ``free_space_of``: whose free space,
+    that of the filesystem or that of the cache's owner by quota; percent are of the same.
     """
 
     name: str
@@ -95,6 +103,7 @@ class Policy:
     otherwise: ActionKind = ActionKind.REPORT
     packages: tuple[str, ...] = ()
     to_free: Bytes | None = None
+    free_space_of: SpaceOf = SpaceOf.FILESYSTEM
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,5 +154,5 @@ class Settings:
 
 __all__ = [
     "LINK_SPEED", "ActionKind", "Amount", "Bytes", "ExtraCache", "Inodes", "Keep", "Marks", "Match", "Offline",
-    "Order", "Policy", "Settings", "Watch",
+    "Order", "Policy", "Settings", "SpaceOf", "Watch",
 ]  # fmt: skip

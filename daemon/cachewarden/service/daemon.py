@@ -22,12 +22,14 @@ from cachewarden.service.cycle import Cycle
 from cachewarden.service.hurry import Hurry
 from cachewarden.service.mount_watch import MountWatch
 from cachewarden.service.program import Program
+from cachewarden.service.reaching import Reaching
 from cachewarden.service.sampling import Sampler, marks_of
 from cachewarden.service.schedule import Schedule
 from cachewarden.service.sizes import foretell
 from cachewarden.service.talking import Hooks
 from cachewarden.service.watches import Watchers, ready_filenos
 from cachewarden.service.workers import LaunchedWorkers
+from cachewarden.system.clock import SystemClock
 from cachewarden.system.files import RealFiles
 from cachewarden.system.journal import best_journal
 from cachewarden.system.mount_table import MountTable
@@ -58,7 +60,10 @@ class Daemon:
         hooks = Hooks(may_go_on=lambda: not self._stopping, beat=self._beat)
         self._cycle: Cycle = program.cycle(workers, self._store, hooks)
         self._schedule = Schedule(self._bell.ring)
-        self._watchers = Watchers(workers, self._recorder)
+        self._watchers = Watchers(
+            workers, self._recorder, lambda owner, told: self._cycle.heard(owner, told.cache, told.entries)
+        )
+        self._reaching = Reaching(program.state_folder, SystemClock())
         self._sampler = Sampler(RealFiles())
         self._config_watch = ConfigWatch(lambda: self._bell.ring("config"))
         self._mount_watch = MountWatch(MountTable())
@@ -91,6 +96,8 @@ class Daemon:
             self._watchers.end_all()
             self._config_watch.stop()
             self._mount_watch.close()
+            self._reaching.end()
+            self._cycle.leave()
         self._recorder.event(Event.STOPPED, INFO, "stopped")
         return 0
 
@@ -134,6 +141,8 @@ class Daemon:
         if launcher in ready:
             self._workers.listen()
         said = self._watchers.hear(ready)
+        if self._watchers.have_told:
+            self._reaching.tell(self._watchers.reach())
         if "filling" in said:
             self._bring_forward(0, "a disk filled up")
         if "changed" in said:

@@ -12,6 +12,7 @@ from cachewarden.model.errors import ConfigError, UsageError
 from cachewarden.model.policies import Settings
 from cachewarden.service import preloading, worker
 from cachewarden.service.cycle import Cycle
+from cachewarden.service.reaching import FILE as REACH
 from cachewarden.service.remembering import Remembering
 from cachewarden.service.talking import Hooks
 from cachewarden.service.tracing import FILE as TRACE
@@ -23,6 +24,7 @@ from cachewarden.settings import loader
 from cachewarden.settings.vocabulary import KINDS_OF
 from cachewarden.system import privileges, state_folder, users
 from cachewarden.system.clock import SystemClock
+from cachewarden.system.durable import TEMPORARY
 from cachewarden.system.files import RealFiles
 from cachewarden.system.growing_file import BEFORE, GrowingFile
 from cachewarden.system.launcher import Rules, fork_launcher
@@ -35,7 +37,7 @@ from cachewarden.system.store import FILE, SqliteStore
 SYSTEM_CONFIG = "/etc/cachewarden"
 SYSTEM_STATE = "/var/lib/cachewarden"
 _DAEMON_LOCK = "daemon.lock"
-_OF_THE_STATE = (FILE, f"{FILE}-journal", _DAEMON_LOCK, TRACE, TRACE + BEFORE)
+_OF_THE_STATE = (FILE, f"{FILE}-journal", _DAEMON_LOCK, TRACE, TRACE + BEFORE, REACH, f"{REACH}{TEMPORARY}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from cachewarden.model.caches import Cache, Entry, MeasuredCache, Snapshot
 from cachewarden.model.plans import CycleRecord, Outcome
 from cachewarden.model.policies import Settings
 from cachewarden.model.units import NANOSECONDS, Instant
+from cachewarden.model.worth import Facts, Signal
 from cachewarden.service.sizes import Sizes
 from cachewarden.service.tracing import Tracing
 from cachewarden.settings import cron
@@ -25,15 +26,27 @@ _LONGEST_PLACE = 200
 FIRST_NOTE = 1 * NANOSECONDS
 SIGHTINGS_EVERY = 300 * NANOSECONDS
 """At most one write of sightings in this time: flash cards wear out (cargo keeps the same pace)."""
+MOST_OPENED = 100_000
+"""Entries of all owners that are remembered as opened until they are written down."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """When an entry was opened last, and how often, counted anew after ``SIGHTINGS_EVERY``."""
+
+    last: Instant
+    counted: Instant
+    times: int
 
 
 class Remembering:
     """Keeps what policies remember in memory too, so that a store that does not work costs only the restart."""
 
-    def __init__(self, store: Store, tracing: Tracing | None = None) -> None:
+    def __init__(self, store: Store, tracing: Tracing | None = None, most_opened: int = MOST_OPENED) -> None:
         """Reads the memories once. ``tracing``: where a trace goes, if the settings want one."""
         self._store = store
         self._tracing = tracing
+        self._most_opened = most_opened
         self._memories = store.memories()
         self._sizes = Sizes(store)
         self._saved_at = Instant(0)
@@ -43,6 +56,32 @@ class Remembering:
         self._present: set[str] = set()
         self._pause = FIRST_NOTE
         self._saved = ""
+        self._opened: dict[str, dict[str, _Opened]] = {}
+
+    def opened(self, cache: Cache, entries: Iterable[str], now: Instant) -> None:
+        """Somebody used these entries, by their paths. They are written down with the sightings."""
+        own = self._opened.setdefault(_place(cache), {})
+        room = self._most_opened - sum(map(len, self._opened.values()))
+        for path in entries:
+            before = own.get(path)
+            if before:
+                again = now - before.counted >= SIGHTINGS_EVERY
+                own[path] = _Opened(now, now if again else before.counted, before.times + again)
+            elif room > 0:
+                room -= 1
+                own[path] = _Opened(now, now, 1)
+
+    def leave(self) -> None:
+        """Writes down what was opened since the last time: the program ends."""
+        for place, opened in self._opened.items():
+            known = self._store.sightings(place)
+            seen = {
+                path: Sighting(before.first_seen, each.last, Signal.OPENED, before.uses + each.times)
+                for path, each in opened.items()
+                if (before := known.get(path)) and each.last - before.last_used >= SIGHTINGS_EVERY
+            }
+            self._store.save_sightings(place, seen, ())
+        self._opened.clear()
 
     def recall(self, snapshot: Snapshot, settings: Settings) -> Snapshot:
         """Adds what the past says: schedules that are due, removals in vain, later signs of use."""
@@ -63,22 +102,21 @@ class Remembering:
         return replace(snapshot, caches=caches, due=frozenset(due), fruitless=fruitless, next_times=coming)
 
     def _recall_use(self, cache: MeasuredCache) -> MeasuredCache:
-        seen = self._store.sightings(_place(cache.cache))
-        if not seen:
+        place = _place(cache.cache)
+        seen, opened = self._store.sightings(place), self._opened.get(place, {})
+        if not seen and not opened:
             return cache
-        entries = tuple(
-            replace(entry, last_used=before.last_used, signal=before.signal)
-            if (before := seen.get(entry.path)) and before.last_used > (entry.last_used or entry.modified)
-            else entry
-            for entry in cache.entries
-        )
-        return replace(cache, entries=entries)
+        shared: dict[Facts, Facts] = {}
+        entries = (_with_use(entry, seen.get(entry.path), opened.get(entry.path), shared) for entry in cache.entries)
+        return replace(cache, entries=tuple(entries))
 
     def judge(self, tried: Mapping[str, str], outcomes: Iterable[Outcome]) -> None:
         """A policy that freed nothing is not to try the same again; one that was only busy may."""
         for policy, fingerprint in tried.items():
             own = [outcome for outcome in outcomes if outcome.policy == policy]
-            in_vain = own and not any(outcome.freed or outcome.incomplete for outcome in own)
+            in_vain = own and not any(
+                outcome.freed or outcome.maybe or outcome.held_open or outcome.incomplete for outcome in own
+            )
             busy = any(failure.busy for outcome in own for failure in outcome.failures)
             self._remember(policy, fruitless=fingerprint if in_vain and not busy else None)
 
@@ -134,6 +172,8 @@ class Remembering:
             self._store.save_returns(news, record.started_at)
             if tracing:
                 tracing.flush(record.finished_at)
+            if not self._store.trouble:
+                self._opened.clear()
             self._tidy({_place(cache.cache) for cache in snapshot.caches}, record.finished_at)
 
     def _tidy(self, present: set[str], now: Instant) -> None:
@@ -158,6 +198,7 @@ class Remembering:
         self, cache: MeasuredCache, before: Mapping[str, Sighting], now: Instant, gone: set[tuple[str, str]]
     ) -> None:
         root = _place(cache.cache)
+        opened = self._opened.get(root, {})
         seen: dict[str, Sighting] = {}
         for entry in cache.entries:
             if (root, entry.path) in gone:
@@ -165,7 +206,8 @@ class Remembering:
             known = before.get(entry.path)
             used = entry.last_used or entry.modified
             if known is None or used - known.last_used >= SIGHTINGS_EVERY:
-                times = known.uses + 1 if known else 0
+                noticed = opened.get(entry.path)
+                times = (known.uses if known else 0) + (noticed.times if noticed else 1 if known else 0)
                 seen[entry.path] = Sighting(known.first_seen if known else now, used, entry.signal, times)
         there = {entry.path for entry in cache.entries if (root, entry.path) not in gone}
         self._store.save_sightings(root, seen, before.keys() - there)
@@ -177,6 +219,22 @@ def _is_new(entry: Entry, before: Mapping[str, Sighting]) -> bool:
     known = before.get(entry.path)
     fresh = known is None or entry.modified - known.last_used >= SIGHTINGS_EVERY
     return fresh and may_be_back(entry)
+
+
+def _with_use(entry: Entry, before: Sighting | None, opened: _Opened | None, shared: dict[Facts, Facts]) -> Entry:
+    """The latest that is known of its use, of how it is now, of what was seen before, and of what was heard since."""
+    last, signal = entry.last_used, entry.signal
+    if before and before.last_used > (entry.modified if last is None else last):
+        last, signal = before.last_used, before.signal
+    if opened and opened.last > (entry.modified if last is None else last):
+        last, signal = opened.last, Signal.OPENED
+    uses, facts = (before.uses if before else 0) + (opened.times if opened else 0), entry.facts
+    if facts and uses > facts.uses:
+        more = replace(facts, uses=uses)
+        facts = shared.setdefault(more, more)
+    if (last, signal) == (entry.last_used, entry.signal) and facts is entry.facts:
+        return entry
+    return replace(entry, last_used=last, signal=signal, facts=facts)
 
 
 def _is_a_step(outcome: Outcome) -> bool:

@@ -74,6 +74,7 @@ class _Disks:
             inodes_free=space.inodes_free,
             tracks_atime=mount.tracks_atime,
             read_only=mount.read_only,
+            atime_daily=mount.relatime,
         )
 
 

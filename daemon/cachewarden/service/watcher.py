@@ -1,8 +1,8 @@
 """A watcher: a worker that stays, for file events need read rights in the owner's folders.
 
-It says «look again» and «a disk is filling» and nothing else. One watch on a conda cache tells of every new package;
-a pip cache is watched whole as long as its folders fit the budget, else only at its top, and the regular look does
-the rest.
+It says «look again», «a disk is filling», which entries were opened, how far it sees, and nothing else. One watch on
+a conda cache tells of every new package; a pip cache is watched whole as long as its folders fit the budget, else
+only at its top, and the regular look does the rest.
 """
 
 import os
@@ -10,54 +10,87 @@ import queue
 import select
 import socket
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 
+from watchdog import events
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
 from cachewarden.discover import discover
+from cachewarden.ecosystems import registry
 from cachewarden.ecosystems.base import Surroundings
 from cachewarden.model.caches import TRASH, Cache
+from cachewarden.model.watching import Extent, Watched, Why
+from cachewarden.service.opens import (
+    LONGEST_ENTRY,
+    MOST_CACHES,
+    MOST_OPENED,
+    MOST_WATCHED,
+    Opened,
+    Opens,
+    may_be_told,
+)
 from cachewarden.service.sampling import SAMPLE_SECONDS, Mark, Sampler
-from cachewarden.service.wire import Channel, decoder
+from cachewarden.service.wire import Channel, decoder, encoder
 from cachewarden.service.worker import Whom
 from cachewarden.system.files import RealFiles
+from cachewarden.system.listings import Listings
 
 BUDGET = 8192
 """Watches per owner: one for each folder of a pip cache; the kernel's default limit per user is 8192 or more."""
-_MOST_CACHES = 8
 _GROWING = {"created", "moved", "closed"}
 _QUIET_SECONDS = 2.0
 _OURS = f"/{TRASH}"
+_SEES_OPENS = hasattr(events, "FileOpenedEvent")
+"""watchdog has it from 2.3 on; Debian 12's has not."""
+_CHANGED, _OPENED = b"c", b"o"
 
 
 class _Handler(FileSystemEventHandler):
-    """Notes that something grew; our own reading and removing is no news."""
+    """Notes that something grew, and what was opened; our own removing is no news."""
 
-    def __init__(self, news: "queue.SimpleQueue[str]", root: str) -> None:
+    def __init__(self, news: "queue.SimpleQueue[bytes]", cache: Cache, opens: Opens | None) -> None:
         self._news = news
-        self._root = root
+        self._root = f"{cache.path.rstrip('/')}/"
+        self._cache = cache.path
+        self._opens = opens
+        self._entry: Callable[[str], str | None] = registry.by_name(cache.ecosystem).opened
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Called in watchdog's thread."""
-        if event.event_type in _GROWING and _OURS not in os.fsdecode(event.src_path):
-            self._news.put(self._root)
+        path = os.fsdecode(event.src_path)
+        if event.event_type == "opened":
+            self._note_opened(path)
+        elif event.event_type in _GROWING and _OURS not in path:
+            self._news.put(_CHANGED)
+
+    def _note_opened(self, path: str) -> None:
+        if self._opens is None or not path.startswith(self._root):
+            return
+        entry = self._entry(path.removeprefix(self._root))
+        if not entry or len(entry) > LONGEST_ENTRY or not (entry.isascii() and entry.isprintable()):
+            return
+        if self._opens.note(self._cache, entry, time.monotonic()):
+            self._news.put(_OPENED)
 
 
 def watch(whom: Whom, marks: tuple[Mark, ...], channel: Channel, stream: socket.socket) -> None:
     """Watches all caches of the owner, and the disks with ``marks``, until the service closes its end."""
     files = RealFiles(whom.owner)
     found = discover(Surroundings(whom.owner, whom.environ, files), whom.extras)
-    news: queue.SimpleQueue[str] = queue.SimpleQueue()
     observer = Observer()
-    watched, left_out = _schedule(observer, [each.cache for each in found.caches], news)
     observer.start()
-    channel.send("watching", [watched, left_out])
-    sampler = Sampler(files)
-    sampler.remember(marks)
+    watching = _Watching(observer)
     try:
-        _tell(channel, stream, news, sampler)
+        told = [watching.add(each.cache) for each in found.caches]
+        reach = tuple(each for each in told if may_be_told(each.path))[:MOST_WATCHED]
+        channel.send("watching", encoder(tuple[Watched, ...])(reach))
+        sampler = Sampler(files)
+        sampler.remember(marks)
+        _tell(channel, stream, watching, sampler)
     except OSError:
         return
     finally:
@@ -65,17 +98,68 @@ def watch(whom: Whom, marks: tuple[Mark, ...], channel: Channel, stream: socket.
         observer.join(5)
 
 
-def _schedule(observer: BaseObserver, caches: list[Cache], news: "queue.SimpleQueue[str]") -> tuple[int, int]:
-    """How many caches are watched as they should be, and how many less than that."""
-    budget, whole = BUDGET, 0
-    for cache in caches[:_MOST_CACHES]:
-        folders = _count_folders(cache.path, budget) if cache.ecosystem == "pip" else 1
-        recursive = cache.ecosystem == "pip" and folders <= budget
-        with suppress(OSError):
-            observer.schedule(_Handler(news, cache.path), cache.path, recursive=recursive)
-            budget -= folders if recursive else 1
-            whole += recursive or cache.ecosystem != "pip"
-    return whole, len(caches) - whole
+class _Watching:
+    """What is watched, and what comes of it."""
+
+    def __init__(self, observer: BaseObserver) -> None:
+        self.news: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self.opens = Opens()
+        self._observer = observer
+        self._budget = BUDGET
+        self._caches = 0
+        self._listings: Listings | None = None
+        self._wanted: set[str] = set()
+        """Folders whose listing is to be known, there or not."""
+
+    def add(self, cache: Cache) -> Watched:
+        """Watches one more cache, as far as that goes."""
+        self._caches += 1
+        if self._caches > MOST_CACHES:
+            return _watched(cache, Extent.NOT, Why.CACHES)
+        trees = registry.by_name(cache.ecosystem).trees
+        opens = _SEES_OPENS and may_be_told(cache.path) and (not trees or self._follow(cache.path, trees))
+        folders = _count_folders(cache.path, self._budget) if trees else 1
+        recursive = bool(trees) and folders <= self._budget
+        handler = _Handler(self.news, cache, self.opens if opens else None)
+        try:
+            self._observer.schedule(handler, cache.path, recursive=recursive)
+        except OSError:
+            return _watched(cache, Extent.NOT, Why.KERNEL)
+        self._budget -= folders if recursive else 1
+        if trees and not recursive:
+            return _watched(cache, Extent.PART, Why.FOLDERS)
+        return _watched(cache, Extent.WHOLE, opens=opens)
+
+    def _follow(self, root: str, trees: tuple[str, ...]) -> bool:
+        """Whether it will be known who looks through the cache: without that no open can be taken for a use."""
+        try:
+            if self._listings is None:
+                self._listings = Listings()
+                threading.Thread(target=self._hear_listings, args=(self._listings,), daemon=True).start()
+            self._wanted.update(f"{root}/{name}" for name in trees)
+            self._listings.follow(root)
+            for name in trees:
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    self._listings.follow(f"{root}/{name}")
+        except OSError:
+            return False
+        self._budget -= 1 + len(trees)
+        return True
+
+    def _hear_listings(self, listings: Listings) -> None:
+        """In a thread of its own: how late a listing is known decides what is taken for a use."""
+        while True:
+            try:
+                for each in listings.read():
+                    if each.new and each.path in self._wanted:
+                        listings.follow(each.path)
+                    self.opens.listed(each.path, time.monotonic(), opened=each.opened)
+            except OSError:
+                continue
+
+
+def _watched(cache: Cache, extent: Extent, why: Why | None = None, *, opens: bool = False) -> Watched:
+    return Watched(cache.owner.uid, cache.path, extent, opens, why)
 
 
 def _count_folders(path: str, most: int) -> int:
@@ -88,35 +172,53 @@ def _count_folders(path: str, most: int) -> int:
     return count
 
 
-def _tell(channel: Channel, stream: socket.socket, news: "queue.SimpleQueue[str]", sampler: Sampler) -> None:
+def _tell(channel: Channel, stream: socket.socket, watching: _Watching, sampler: Sampler) -> None:
     """Many events make one word: at most one in ``_QUIET_SECONDS``. The marks may be told anew."""
     reader, writer = os.pipe()
-    threading.Thread(target=_pump, args=(news, writer), daemon=True).start()
+    os.set_blocking(reader, False)
+    threading.Thread(target=_pump, args=(watching.news, writer), daemon=True).start()
     poll = select.poll()
     poll.register(stream, select.POLLIN)
     poll.register(reader, select.POLLIN)
     pause = threading.Event()
     while True:
-        ready = {fd for fd, _ in poll.poll(SAMPLE_SECONDS * 1000 if sampler.has_marks else None)}
+        ready = {fd for fd, _ in poll.poll(_patience(watching.opens, sampler))}
         if stream.fileno() in ready:
             message = channel.receive()
             if message is None or message[0] != "watch":
                 return
             sampler.remember(decoder(tuple[Mark, ...])(message[1]))
-        elif reader in ready:
+        elif reader in ready and _CHANGED in os.read(reader, 65_536):
             pause.wait(_QUIET_SECONDS)
-            os.read(reader, 65_536)
+            with suppress(BlockingIOError):
+                os.read(reader, 65_536)
             channel.send("changed")
+        _tell_opened(channel, watching.opens)
         if sampler.crossed():
             channel.send("filling")
             pause.wait(_QUIET_SECONDS)
 
 
-def _pump(news: "queue.SimpleQueue[str]", writer: int) -> None:
+def _patience(opens: Opens, sampler: Sampler) -> float | None:
+    """Milliseconds until there may be something to do without a word from anybody."""
+    waits: list[float] = [SAMPLE_SECONDS] if sampler.has_marks else []
+    wait = opens.wait(time.monotonic())
+    waits += [] if wait is None else [wait]
+    return min(waits) * 1000 + 1 if waits else None
+
+
+def _tell_opened(channel: Channel, opens: Opens) -> None:
+    for cache, entries in opens.due(time.monotonic()).items():
+        for start in range(0, len(entries), MOST_OPENED):
+            part = tuple(entries[start : start + MOST_OPENED])
+            channel.send("opened", encoder(Opened)(Opened(cache, part)))
+
+
+def _pump(news: "queue.SimpleQueue[bytes]", writer: int) -> None:
     """Turns a queue into something that can be polled."""
     while True:
-        news.get()
+        word = news.get()
         try:
-            os.write(writer, b"x")
+            os.write(writer, word)
         except OSError:
             return

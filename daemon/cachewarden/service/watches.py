@@ -2,25 +2,32 @@
 
 import select
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from cachewarden.model.caches import Owner, Snapshot
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.policies import Settings
+from cachewarden.model.watching import Extent, Watched
 from cachewarden.record import INFO, Event, Recorder
+from cachewarden.service.opens import EVERY, LONGEST_ENTRY, MOST, MOST_CACHES, MOST_OPENED, MOST_WATCHED, Opened
 from cachewarden.service.sampling import Mark, marks_of
 from cachewarden.service.talking import Job
-from cachewarden.service.wire import encoder
-from cachewarden.service.workers import LaunchedWorkers
+from cachewarden.service.wire import decoder, encoder
 
 MOST_WATCHERS = 16
 _PATIENCE = 0.5
-_LONGEST_WORD = 256
+_LONGEST_LIST = 1 << 16
+"""Bytes of ``opened`` and ``watching``: within their bounds they are shorter."""
 _MOST_WORDS = 10
 _QUIET = 2.0
 """A watcher says a word in so many seconds at most; it has ten to spare."""
+_LISTS = MOST // MOST_OPENED + MOST_CACHES
+"""So many times it may say what was opened in ``EVERY`` seconds; as many it has to spare."""
+_WORDS = {"changed", "filling", "watching", "opened"}
+Hear = Callable[[Owner, Opened], None]
 
 
 @dataclass(slots=True)
@@ -30,22 +37,43 @@ class _Watcher:
     places: tuple[str, ...] = ()
     marks: tuple[Mark, ...] = ()
     words: int = 0
+    lists: int = 0
+    reach: tuple[Watched, ...] | None = None
     since: float = field(default_factory=time.monotonic)
+
+
+class Starter(Protocol):
+    """Of ``LaunchedWorkers`` what is needed here."""
+
+    def start(self, owner: Owner, work: str) -> Job:
+        """Has a worker forked."""
+        ...
+
+    def kill(self, job: Job) -> None:
+        """Ends it at once."""
+        ...
+
+    def notice(self) -> dict[int, int]:
+        """Those that have ended since, by number."""
+        ...
 
 
 class Watchers:
     """One watcher per owner with caches, the owners with the largest caches first, up to a bound."""
 
-    def __init__(self, workers: LaunchedWorkers, recorder: Recorder) -> None:
-        """Watchers are started by ``follow``."""
+    def __init__(self, workers: Starter, recorder: Recorder, opened: Hear) -> None:
+        """Watchers are started by ``follow``; ``opened`` is told what entries an owner has opened, unchecked."""
         self._workers = workers
         self._recorder = recorder
+        self._opened = opened
         self._watchers: dict[int, _Watcher] = {}
+        self._followed = False
 
     def follow(self, snapshot: Snapshot, settings: Settings) -> None:
         """Starts, keeps and ends watchers so that they fit the caches that were found."""
         wanted = _wanted(snapshot) if settings.watch.react else {}
         marks = _private_marks(snapshot, settings)
+        self._followed = True
         self._forget_ended()
         for uid, watcher in list(self._watchers.items()):
             if uid not in wanted or wanted[uid][1] != watcher.places:
@@ -70,7 +98,10 @@ class Watchers:
         return [watcher.job.stream.fileno() for watcher in self._watchers.values()]
 
     def hear(self, ready: set[int]) -> set[str]:
-        """What the watchers among ``ready`` say: ``changed``, ``filling``. One that talks nonsense is ended."""
+        """What the watchers among ``ready`` say: ``changed``, ``filling``; what they tell besides is heeded here.
+
+        One that talks nonsense is ended.
+        """
         said: set[str] = set()
         for uid, watcher in list(self._watchers.items()):
             if watcher.job.stream.fileno() in ready:
@@ -81,22 +112,57 @@ class Watchers:
         return said
 
     def _listen(self, watcher: _Watcher) -> str:
-        message = watcher.job.channel.receive(seconds=_PATIENCE, limit=_LONGEST_WORD)
+        message = watcher.job.channel.receive(seconds=_PATIENCE, limit=_LONGEST_LIST)
         watcher.words += 1
         if watcher.words > _MOST_WORDS * (1 + (time.monotonic() - watcher.since) / _QUIET):
             raise WorkerError("the watcher talks too much")
-        if message is None or message[0] not in {"changed", "filling", "watching"}:
+        if message is None or message[0] not in _WORDS:
             raise WorkerError("the watcher has ended")
-        if message[0] == "watching":
-            self._say_reach(watcher, message[1])
-        return message[0]
+        word, value = message
+        if word == "opened":
+            self._hear_opened(watcher, value)
+        elif word == "watching":
+            self._hear_reach(watcher, value)
+        elif value is not None:
+            raise WorkerError("a word with something to it")
+        return word
 
-    def _say_reach(self, watcher: _Watcher, reach: object) -> None:
-        less = reach[1] if isinstance(reach, list) and len(reach) == 2 and isinstance(reach[1], int) else 0
-        if less > 0:
-            name = watcher.owner.name
-            text = f"{less} of the caches of {name} are too large to be watched whole: the regular look sees the rest"
+    def _hear_opened(self, watcher: _Watcher, value: object) -> None:
+        """Only form and number are seen to here: which entries there are, the snapshot knows."""
+        watcher.lists += 1
+        if watcher.lists > _LISTS * (2 + (time.monotonic() - watcher.since) / EVERY):
+            raise WorkerError("the watcher talks too much")
+        told: Opened = decoder(Opened)(value)
+        if len(told.entries) > MOST_OPENED or max(map(len, told.entries), default=0) > LONGEST_ENTRY:
+            raise WorkerError("the watcher tells more than it may")
+        if told.cache in watcher.places:
+            self._opened(watcher.owner, told)
+
+    def _hear_reach(self, watcher: _Watcher, value: object) -> None:
+        told: tuple[Watched, ...] = decoder(tuple[Watched, ...])(value)
+        if len(told) > MOST_WATCHED or watcher.reach is not None:
+            raise WorkerError("the watcher tells more than it may")
+        watcher.reach = tuple(
+            replace(each, uid=watcher.owner.uid)
+            for each in {each.path: each for each in told}.values()
+            if each.path in watcher.places
+        )
+        self._say_reach(watcher.owner.name, watcher.reach)
+
+    def _say_reach(self, name: str, reach: tuple[Watched, ...]) -> None:
+        less = [each for each in reach if each.extent is not Extent.WHOLE]
+        if less:
+            text = f"{len(less)} of the caches of {name} cannot be watched whole: the regular look sees the rest"
             self._recorder.once(Event.WATCH_LIMITED, INFO, name, text, owner=name)
+
+    @property
+    def have_told(self) -> bool:
+        """Whether each watcher that there is has told how it watches: else that is about to change."""
+        return self._followed and all(watcher.reach is not None for watcher in self._watchers.values())
+
+    def reach(self) -> tuple[Watched, ...]:
+        """How each cache is watched, of which a watcher has told that."""
+        return tuple(each for _, watcher in sorted(self._watchers.items()) for each in watcher.reach or ())
 
     def _forget_ended(self) -> None:
         ended = self._workers.notice()

@@ -11,6 +11,7 @@ import select
 import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from cachewarden import act
@@ -180,12 +181,17 @@ def purge(
             raise RefusedError("it is no longer found to be a cache")
         context = Context(surroundings, each.located, RealProcesses(), SystemClock().now())
         own = replace(action, cache=each.cache)
+        free = files.space(each.cache.path).free
         with files.open_folder(each.cache.path) as root:
             outcome = act.purge(own, each.ecosystem, root, context, may_go_on=may_go_on, progress=progress)
     except (OSError, RefusedError) as error:
         failure = Failure(action.cache.path, str(error))
         outcome = Outcome(action.policy, "purge", action.cache, failures=(failure,))
+    else:
+        with suppress(OSError):
+            files.settle(action.cache.path, free + outcome.freed if outcome.freed else 0)
     try:
+        outcome = replace(outcome, quota=files.quota(action.cache.path, whom.owner.uid))
         return PurgeReply(outcome, filesystem_of(files, action.cache.path))
     except OSError:
         return PurgeReply(outcome, None)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cachewarden.model.policies import ActionKind, Amount, ExtraCache, Marks, Match, Offline, Order, Policy
+from cachewarden.model.policies import ActionKind, Amount, ExtraCache, Marks, Match, Offline, Order, Policy, SpaceOf
 from cachewarden.model.relocations import Method
 from cachewarden.model.units import Bytes, Seconds
 from cachewarden.settings import keys
@@ -76,6 +76,7 @@ def _policy(reading: Reading, report: Report) -> Named | None:
         action=action or ActionKind.REPORT,
         match=_match(match),
         free_space=_rising(reading.get(keys.FREE_SPACE), keys.FREE_BELOW, keys.FREE_UNTIL, report),
+        free_space_of=_space_of(reading.get(keys.FREE_SPACE)),
         free_inodes=_rising(reading.get(keys.FREE_INODES), keys.INODES_BELOW, keys.INODES_UNTIL, report),
         size=_falling(reading.get(keys.SIZE), report),
         schedule=reading.get(keys.SCHEDULE),
@@ -87,6 +88,10 @@ def _policy(reading: Reading, report: Report) -> Named | None:
         otherwise=reading.get(keys.OTHERWISE_KEY) or ActionKind.REPORT,
     )
     return Named(policy, reading.mark_of(keys.NAME), reading.path_of(keys.NAME)) if name else None
+
+
+def _space_of(reading: Reading | None) -> SpaceOf:
+    return (reading.get(keys.FREE_OF) if reading else None) or SpaceOf.FILESYSTEM
 
 
 def _match(reading: Reading | None) -> Match:

@@ -6,7 +6,7 @@ Parsing, the JSON schema and the reference page all come from here; nothing else
 from cachewarden.model.units import Seconds
 from cachewarden.settings import amounts, cron, words
 from cachewarden.settings.shapes import Choice, Constant, Flag, Key, ListOf, Parsed, Section
-from cachewarden.settings.vocabulary import ACTIONS, ECOSYSTEMS, KINDS, METHODS, OFFLINE, ORDERS, OTHERWISE
+from cachewarden.settings.vocabulary import ACTIONS, ECOSYSTEMS, KINDS, METHODS, OFFLINE, ORDERS, OTHERWISE, SPACES
 
 _SIZE_OR_SHARE = Parsed(
     'a size ("2 GiB") or a share of the filesystem ("10%")',
@@ -192,11 +192,12 @@ MATCH = Key(
 
 FREE_BELOW = Key("below", _SIZE_OR_SHARE, "Act when less than this is free.", required=True)
 FREE_UNTIL = Key("until", _SIZE_OR_SHARE, "Stop when this much is free.", default="the value of `below`")
-FREE_SPACE_SECTION = Section((FREE_BELOW, FREE_UNTIL), expected="a mapping ({below: 10%, until: 15%})")
+FREE_OF = Key("of", Choice(SPACES), "Whose free space it is, and of what a share is.", default="filesystem")
+FREE_SPACE_SECTION = Section((FREE_BELOW, FREE_UNTIL, FREE_OF), expected="a mapping ({below: 10%, until: 15%})")
 FREE_SPACE = Key(
     "free_space",
     FREE_SPACE_SECTION,
-    "Free space of the filesystem the cache is on, as an ordinary user can get it.",
+    "Free space of the filesystem the cache is on, as an ordinary user can get it, or of the owner's quota there.",
 )
 
 INODES_BELOW = Key("below", _COUNT_OR_SHARE, "Act when fewer than this are free.", required=True)

@@ -2,7 +2,7 @@
 
 from cachewarden.ecosystems import registry
 from cachewarden.model.caches import Kind
-from cachewarden.model.policies import ActionKind, Offline, Order
+from cachewarden.model.policies import ActionKind, Offline, Order, SpaceOf
 from cachewarden.model.relocations import Method
 
 KINDS_OF = {ecosystem.name: ecosystem.kinds for ecosystem in registry.ECOSYSTEMS}
@@ -37,6 +37,11 @@ ACTIONS = {
     ActionKind.PURGE: "Remove entries until the marks are reached.",
     ActionKind.RELOCATE: "Move the cache to `to` and point the tool there.",
     ActionKind.REPORT: "Only say so.",
+}
+
+SPACES = {
+    SpaceOf.FILESYSTEM: "What an ordinary user can get of the filesystem that the cache is on.",
+    SpaceOf.QUOTA: "What is left of the owner's quota of blocks there; an owner without one is left alone.",
 }
 
 METHODS = {

@@ -17,6 +17,7 @@ from cachewarden.model.forecasts import Forecast
 from cachewarden.model.plans import Action, Chosen, CycleRecord, Outcome, Plan, Purge, RemovedEntry
 from cachewarden.model.relocations import Moved, Prospect, RelocationSeen
 from cachewarden.model.units import Instant, rfc3339
+from cachewarden.model.watching import Reach
 from cachewarden.system.memory import PastCycle, PastMove, PastRemoval
 
 Document = Mapping[str, object]
@@ -28,7 +29,7 @@ def text(document: Document, *, pretty: bool) -> str:
     return json.dumps(document, ensure_ascii=True, indent=2 if pretty else None)
 
 
-def status(snapshot: Snapshot, plan: Plan, forecast: Forecast | None = None) -> Document:
+def status(snapshot: Snapshot, plan: Plan, forecast: Forecast | None = None, reach: Reach | None = None) -> Document:
     """What is there, how the policies stand, and what is to be expected."""
     filesystems = by_device(snapshot)
     return {
@@ -40,6 +41,24 @@ def status(snapshot: Snapshot, plan: Plan, forecast: Forecast | None = None) -> 
         "forecast": forecasts.document(forecast),
         "relocations": [_relocation(each) for each in snapshot.relocations],
         "problems": _problems(snapshot.problems),
+        "watching": _watching(snapshot, reach) if reach else None,
+    }
+
+
+def _watching(snapshot: Snapshot, reach: Reach) -> Document:
+    """How the running service watches each cache that there is now."""
+    return {
+        "since": rfc3339(reach.since),
+        "caches": [
+            {
+                "owner": cache.cache.owner.name,
+                "path": cache.cache.path,
+                "extent": each.extent.value,
+                "opens": each.opens,
+                "reason": each.why.value if each.why else None,
+            }
+            for cache, each in figures.watched(snapshot.caches, reach)
+        ],
     }
 
 
@@ -84,6 +103,7 @@ def _filesystem(filesystem: Filesystem) -> Document:
         "free_bytes": filesystem.free,
         "inodes_total": filesystem.inodes_total,
         "inodes_free": filesystem.inodes_free,
+        "access_times": figures.access_times(filesystem),
     }
 
 

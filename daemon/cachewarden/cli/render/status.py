@@ -11,22 +11,28 @@ from cachewarden.model.caches import Filesystem, MeasuredCache, Problem, Snapsho
 from cachewarden.model.forecasts import Forecast
 from cachewarden.model.plans import Plan, Standing, State
 from cachewarden.model.units import human_bytes
+from cachewarden.model.watching import Extent, Reach
 
 _SCARCE = 10
 """Percent free below which a disk is shown in red."""
 
 
-def status(snapshot: Snapshot, plan: Plan, view: View, forecast: Forecast | None = None) -> list[Block]:
+def status(
+    snapshot: Snapshot, plan: Plan, view: View, forecast: Forecast | None = None, reach: Reach | None = None
+) -> list[Block]:
     """Caches, disks, policies, the forecast, problems, and what to do next."""
     blocks: list[Block] = [Heading("Caches")]
     if snapshot.caches:
         blocks.append(_caches(snapshot.caches, view))
     else:
         blocks.append(Line("none found: neither pip nor conda has left anything here", Tone.DIM, 2))
+    if snapshot.caches and reach:
+        blocks += _watching(snapshot.caches, reach, view)
     if snapshot.caches and view.verbose:
         blocks += [Gap(), _sources(snapshot.caches, view), Gap(), _kinds(snapshot.caches, view)]
     if snapshot.filesystems:
         blocks += [Heading("Disks"), _filesystems(snapshot.filesystems)]
+        blocks += _blind(snapshot, reach)
     blocks += moves.relocations(snapshot.relocations, view)
     blocks += [Heading("Policies"), *policies(plan.standings)]
     if forecast:
@@ -49,6 +55,32 @@ def _cache(cache: MeasuredCache, view: View) -> tuple[Cell | str, ...]:
         where.ecosystem, where.owner.name, human_bytes(whole.size), words.frees(whole.frees),
         f"{whole.entries:,}", view.path(where.path),
     )  # fmt: skip
+
+
+def _watching(caches: Iterable[MeasuredCache], reach: Reach, view: View) -> Iterator[Block]:
+    """How far the running service sees; with --verbose why not farther."""
+    found = list(figures.watched(caches, reach))
+    whole, part = (sum(each.extent is extent for _, each in found) for extent in (Extent.WHOLE, Extent.PART))
+    opens = sum(each.opens for _, each in found)
+    yield Gap()
+    yield Line(
+        f"The service watches {whole} of {words.count(len(found), 'cache')} (as of {view.ago(reach.since)})"
+        f"{f', {part} in part' if part else ''}; it sees what is opened in {opens}.", Tone.DIM, 2,
+    )  # fmt: skip
+    for cache, each in found if view.verbose else ():
+        if each.why:
+            yield Line(f"{view.path(cache.cache.path)}: {each.why.value}", Tone.DIM, 4)
+
+
+def _blind(snapshot: Snapshot, reach: Reach | None) -> Iterator[Block]:
+    """Where access times tell nothing of use: what does instead."""
+    watched = list(figures.watched(snapshot.caches, reach)) if reach else []
+    for each in snapshot.filesystems:
+        if each.tracks_atime:
+            continue
+        seen = any(cache.device == each.device and one.opens for cache, one in watched)
+        signs = "by installs, and by what the service sees opened" if seen else "by installs alone"
+        yield Line(f"{each.mount} is mounted noatime: last use is known {signs}.", Tone.DIM, 2)
 
 
 def _sources(caches: Iterable[MeasuredCache], view: View) -> Grid:

@@ -4,6 +4,7 @@ from cachewarden.cli import work
 from cachewarden.cli.arguments import Parser
 from cachewarden.cli.render import json, status
 from cachewarden.cli.session import Session
+from cachewarden.service.reaching import reach_of
 from cachewarden.service.sizes import foretell
 
 
@@ -16,9 +17,11 @@ def run(session: Session) -> int:
     """Always 0: that a policy is triggered is no failure."""
     seen = work.look(session)
     expected = foretell(seen.store, seen.snapshot, seen.settings)
+    reach = reach_of(session.program.state_folder)
     session.mention(seen.store)
     if session.options.json:
-        session.answer(json.status(seen.snapshot, seen.plan, expected))
+        session.answer(json.status(seen.snapshot, seen.plan, expected, reach))
     else:
-        session.show(status.status(seen.snapshot, seen.plan, session.view(seen.snapshot.taken_at), expected))
+        view = session.view(seen.snapshot.taken_at)
+        session.show(status.status(seen.snapshot, seen.plan, view, expected, reach))
     return 0
