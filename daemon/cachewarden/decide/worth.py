@@ -129,7 +129,7 @@ def _weights(entry: Entry, facts: Facts, *, superseded: bool, built: bool) -> It
     if facts.installed:
         yield "an environment has it", INSTALLED
     elif facts.installed is False:
-        yield "no environment has it any more", NOT_INSTALLED
+        yield "no environment has it now", NOT_INSTALLED
     if superseded:
         yield "a newer version is in the cache", SUPERSEDED
     if facts.orphan:
