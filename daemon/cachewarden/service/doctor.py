@@ -203,7 +203,7 @@ def disks(filesystems: Iterable[Filesystem]) -> Iterator[Finding]:
         elif not each.tracks_atime:
             yield Finding(
                 "last use", Severity.NOTE, each.mount,
-                "it is mounted noatime: when an entry was last used is known only from when it was written or seen",
+                "it is mounted noatime: last use is known by installs, and by what the service sees opened",
                 "nothing to do on an SD card; elsewhere relatime in /etc/fstab costs little",
             )  # fmt: skip
 
