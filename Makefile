@@ -10,7 +10,7 @@ help:
 	@echo "make setup        only set up: Debian packages, .venv with .venv/bin/cachewarden"
 	@echo "make test-unit    the fast ones alone"
 	@echo "make test-system  loop disks, other users, the package on booted Debians (root)"
-	@echo "make bench        side by side with what a user would run instead; as root also the copy of a move"
+	@echo "make bench        side by side with what a user would run instead; as root also the copy of a move; what each order loses"
 	@echo "make lint         ruff, mypy, import-linter"
 	@echo "make generate     schema, policy reference, manual pages and completions, from keys and parsers"
 	@echo "make demo         a throw-away home with real caches, a purge of it and (root) a move of it"
@@ -46,6 +46,8 @@ bench: dev
 	$(BIN)/python tests/bench/bench.py
 	@echo
 	$(BIN)/python tests/bench/copying.py
+	@echo
+	$(BIN)/python tests/bench/judgement.py
 
 lint: dev
 	$(BIN)/ruff check .

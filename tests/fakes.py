@@ -4,12 +4,15 @@ import errno
 import os
 import posixpath
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from cachewarden.model.caches import Cache, Entry, Quota
+from cachewarden.model.forecasts import Size
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.units import Instant
 from cachewarden.system.memory import Memory, PastCycle, PastMove, PastRemoval, Sighting
 from cachewarden.system.ports import Folder, Mount, Space
+from cachewarden.system.regrets import Regret, Removals
 from cachewarden.system.trust import may_hang
 
 
@@ -113,6 +116,9 @@ class FakeFiles:
         mount = self.mounts().get(path)
         return mount is None or not may_hang(mount.type)
 
+    def quota(self, path: str, uid: int) -> Quota | None:
+        return None
+
     def space(self, path: str) -> Space:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
@@ -133,8 +139,12 @@ class FakeStore:
     def __init__(self) -> None:
         self.trouble: str | None = None
         self.saved_cycles: list[CycleRecord] = []
+        self.saved_sizes: list[dict[str, Size]] = []
+        self.offered: list[str] = []
+        """Paths of the entries that may have come back."""
         self._memories: dict[str, Memory] = {}
         self._sightings: dict[str, dict[str, Sighting]] = {}
+        self._sizes: dict[str, dict[int, Size]] = {}
 
     def cycles(self, limit: int) -> list[PastCycle]:
         return []
@@ -145,11 +155,29 @@ class FakeStore:
     def moves(self, limit: int) -> list[PastMove]:
         return []
 
+    def regrets(self, limit: int) -> list[Regret]:
+        return []
+
+    def removed(self) -> list[Removals]:
+        return []
+
+    def save_returns(self, found: Sequence[tuple[Cache, Entry]], now: Instant) -> None:
+        self.offered += [entry.path for _, entry in found]
+
     def memories(self) -> dict[str, Memory]:
         return dict(self._memories)
 
     def sightings(self, cache: str) -> dict[str, Sighting]:
         return dict(self._sightings.get(cache, {}))
+
+    def sizes(self, since: int) -> dict[str, list[Size]]:
+        late = {place: [days[day] for day in sorted(days) if day >= since] for place, days in self._sizes.items()}
+        return {place: points for place, points in late.items() if points}
+
+    def save_sizes(self, sizes: Mapping[str, Size], today: int) -> None:
+        self.saved_sizes.append(dict(sizes))
+        for place, each in sizes.items():
+            self._sizes.setdefault(place, {})[each.day] = each
 
     def save_cycle(self, record: CycleRecord) -> None:
         self.saved_cycles.append(record)

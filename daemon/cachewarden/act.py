@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 
 from cachewarden.ecosystems.base import Context, Ecosystem, Guard
 from cachewarden.model.caches import TRASH, Entry, Kind
-from cachewarden.model.plans import Failure, Outcome, Purge, RemovedEntry
+from cachewarden.model.plans import Chosen, Failure, Holder, Outcome, Purge, RemovedEntry
 from cachewarden.model.units import Bytes
-from cachewarden.system.ports import WritableFolder
-from cachewarden.system.removal import Removal, StoppedError, TreeRemover, remove_empty, remove_file
+from cachewarden.system.ports import Opened, WritableFolder
+from cachewarden.system.removal import Inode, Removal, StoppedError, TreeRemover, remove_empty, remove_file
 
 _LONGEST_NAME = 240
 """Bytes; filesystems allow 255."""
+_LONGEST_WORD = 64
+MOST_HOLDERS = 20
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -28,7 +30,7 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 class _Tally:
     removed: list[RemovedEntry] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
-    freed: int = 0
+    held: dict[Inode, int] = field(default_factory=dict)
 
 
 class BusyEntryError(Exception):
@@ -50,26 +52,22 @@ def purge(
     where the tool would find it.
     """
     tally = _Tally()
+    # Asked before: afterwards there is no telling whose file without a name it was.
+    opened = context.processes.opened(action.cache.owner.uid, action.cache.path)
+    inodes = frozenset((each.stat.st_dev, each.stat.st_ino) for each in opened)
     worker = _Purger(root, ecosystem.guard(action.cache, context), may_go_on)
     incomplete = False
     for chosen in action.entries:
         if not may_go_on():
             incomplete = True
             break
-        removal = Removal()
-        stopped = _one(worker, chosen.entry, removal, tally)
-        tally.freed += removal.freed
+        entry = chosen.entry
+        watched = frozenset((share.device, share.inode) for share in entry.shares)
+        removal = Removal(opened=inodes, watched=watched)
+        stopped = _one(worker, entry, removal, tally)
+        tally.held |= removal.held
         if stopped or worker.went:
-            entry = chosen.entry
-            gone = RemovedEntry(
-                entry.path,
-                entry.kind,
-                entry.name,
-                entry.version,
-                Bytes(removal.freed),
-                action.why(chosen),
-                entry.facts.regain if entry.facts else None,
-            )
+            gone = _gone(action, chosen, removal, whole=not stopped and not removal.failures)
             tally.removed.append(gone)
             progress(gone)
         if stopped:
@@ -81,10 +79,54 @@ def purge(
         action="purge",
         cache=action.cache,
         removed=tuple(tally.removed),
-        freed=Bytes(tally.freed),
+        freed=Bytes(sum(gone.freed for gone in tally.removed)),
         failures=tuple(tally.failures),
         incomplete=incomplete,
+        maybe=Bytes(sum(gone.maybe for gone in tally.removed)),
+        held_open=Bytes(sum(gone.held_open for gone in tally.removed)),
+        holders=_holders(opened, tally.held),
     )
+
+
+def _gone(action: Purge, chosen: Chosen, removal: Removal, *, whole: bool) -> RemovedEntry:
+    entry = chosen.entry
+    freed, maybe = _bounds(entry, removal, whole=whole)
+    return RemovedEntry(
+        entry.path,
+        entry.kind,
+        entry.name,
+        entry.version,
+        Bytes(freed),
+        action.why(chosen),
+        entry.facts.regain if entry.facts else None,
+        Bytes(maybe),
+        Bytes(sum(removal.held.values())),
+    )
+
+
+def _bounds(entry: Entry, removal: Removal, *, whole: bool) -> tuple[int, int]:
+    """What came back of the blocks that went, for sure and perhaps: as it was measured, where blocks do not tell."""
+    if not entry.maybe and not any(share.maybe for share in entry.shares):
+        return removal.freed, 0
+    ended = [share for share in entry.shares if (share.device, share.inode) in removal.ended]
+    sure = entry.frees + sum(share.frees for share in ended)
+    most = sure + entry.maybe + sum(share.maybe for share in ended)
+    if not whole:
+        return 0, min(removal.freed, most)  # which part of it went is not known
+    newly_held = max(0, sum(removal.held.values()) - entry.held_open)
+    sure = max(0, min(removal.freed, sure - newly_held))
+    return sure, max(0, most - sure - newly_held)
+
+
+def _holders(opened: tuple[Opened, ...], held: dict[Inode, int]) -> tuple[Holder, ...]:
+    """Who has it open, whoever holds most first; of two that hold the same file the first is told."""
+    found: dict[tuple[int, str], int] = {}
+    left = dict(held)
+    for each in opened:
+        if size := left.pop((each.stat.st_dev, each.stat.st_ino), 0):
+            found[each.pid, each.name] = found.get((each.pid, each.name), 0) + size
+    holders = [Holder(pid, name[:_LONGEST_WORD], Bytes(size)) for (pid, name), size in found.items()]
+    return tuple(sorted(holders, key=lambda each: (-each.size, each.pid))[:MOST_HOLDERS])
 
 
 def _one(worker: "_Purger", entry: Entry, removal: Removal, tally: _Tally) -> bool:
@@ -130,7 +172,7 @@ class _Purger:
                 self._tree(chain[-1], names[-1], entry, removal)
             else:
                 self._files(chain[-1], entry, removal)
-            self.went = self.went or removal.freed > 0
+            self.went = self.went or removal.freed > 0 or bool(removal.held)
             _prune(chain, names[:-1], entry.prune, removal)
 
     def _still_there(self, parent: WritableFolder, entry: Entry) -> bool:

@@ -1,13 +1,16 @@
 """Measuring caches: their entries, and the filesystems they are on. Nothing here can write."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from cachewarden.ecosystems.base import Context, Ecosystem, Located, Measured, Surroundings
+from cachewarden.ecosystems.base import Context, Ecosystem, Located, Measured, OneLook, Surroundings
+from cachewarden.ecosystems.bounds import XFS_INODE, Bounds, without_opened
 from cachewarden.ecosystems.conda_use import records_of
 from cachewarden.ecosystems.trees import reason
 from cachewarden.model.caches import Cache, Filesystem, Problem
 from cachewarden.model.units import Instant
-from cachewarden.system.ports import Files, Processes
+from cachewarden.system.extents import MAY_SHARE
+from cachewarden.system.ports import Files, Folder, Processes
 
 
 def measure_cache(
@@ -17,16 +20,33 @@ def measure_cache(
     surroundings: Surroundings,
     processes: Processes,
     now: Instant,
+    one_look: OneLook | None = None,
 ) -> Measured | Problem:
     """One cache with its entries and holds, or why it cannot be measured. One failing ecosystem stops no other."""
-    context = Context(surroundings, located, processes, now)
+    context = Context(surroundings, located, processes, now, one_look or OneLook())
     try:
         with surroundings.files.open_folder(cache.path) as folder:
-            return ecosystem.measure(cache, folder, context)
+            return _bounded(ecosystem.measure(cache, folder, context), folder, context)
     except OSError as error:
         return Problem(cache.path, f"cannot be measured: {reason(error)}")
     except Exception as error:  # noqa: BLE001 - the one guard around an ecosystem: a bug in one stops no other
         return Problem(cache.path, f"cannot be measured, by a fault of cachewarden: {type(error).__name__}: {error}")
+
+
+def _bounded(measured: Measured, folder: Folder, context: Context) -> Measured:
+    """With what really comes back, as far as it can be known; see ``bounds`` and docs/bytes.md."""
+    files, cache = context.surroundings.files, measured.cache
+    problems = measured.problems
+    type_ = files.mount_of(cache.cache.path).type
+    if type_ in MAY_SHARE:
+        bounds = Bounds(folder, XFS_INODE if type_ == "xfs" else 0)
+        cache = bounds.cache(cache)
+        if bounds.unasked:
+            text = f"there was no time to ask which bytes {bounds.unasked} files share: they may free nothing"
+            problems = (*problems, Problem(cache.cache.path, text))
+    uid = cache.cache.owner.uid
+    cache = without_opened(cache, context.processes.opened(uid, cache.cache.path))
+    return Measured(replace(cache, quota=files.quota(cache.cache.path, uid)), problems)
 
 
 def filesystem_of(files: Files, path: str) -> Filesystem:

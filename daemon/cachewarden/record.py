@@ -5,18 +5,23 @@ error: a promise is broken and someone must look; warning: one cache or owner fa
 debug: why nothing was.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from enum import Enum
 
 from cachewarden.model.caches import Problem
+from cachewarden.model.forecasts import DiskForecast, Forecast, in_words
 from cachewarden.model.plans import CycleRecord, Failure, Outcome, Shortfall, Standing, State
 from cachewarden.model.relocations import Phase
-from cachewarden.model.units import human_bytes
+from cachewarden.model.units import Seconds, human_bytes
 from cachewarden.system.ports import Journal
 
 ERROR, WARNING, INFO, DEBUG = 3, 4, 6, 7
 _MOST_PATHS = 20
 _MOST_PROBLEMS = 50
+_DAY = 86_400
+_OVER_AT = 1.5
+"""Of the horizon: a forecast that sways around it is told once."""
 
 
 class Event(Enum):
@@ -36,6 +41,7 @@ class Event(Enum):
     WATCH_LIMITED = "c4d1b1a8a4a14f5f8f0f5a3e1c7c1a0c"
     MOVED = "c4d1b1a8a4a14f5f8f0f5a3e1c7c1a0d"
     NOT_MOVED = "c4d1b1a8a4a14f5f8f0f5a3e1c7c1a0e"
+    FORECAST = "c4d1b1a8a4a14f5f8f0f5a3e1c7c1a0f"
 
 
 class Recorder:
@@ -85,6 +91,17 @@ class Recorder:
         self._shortfalls(record)
         self._problems(record)
         self._summary(record)
+
+    def forecast(self, forecast: Forecast, horizon: Seconds) -> None:
+        """A disk that fills within the horizon in spite of the policies; that a policy will act is no news."""
+        days = horizon / _DAY
+        for disk in forecast.disks:
+            if _days_left(disk) <= days and horizon:
+                message = _fills(disk)
+                fields = {"place": disk.filesystem.mount, "reason": message}
+                self.while_it_lasts(Event.FORECAST, WARNING, disk.filesystem.mount, message, **fields)
+        near = (disk for disk in forecast.disks if _days_left(disk) <= days * _OVER_AT)
+        self.settled(Event.FORECAST, (disk.filesystem.mount for disk in near))
 
     def _problems(self, record: CycleRecord) -> None:
         for problem in record.problems[:_MOST_PROBLEMS]:
@@ -174,6 +191,26 @@ def _fields(outcome: Outcome, record: CycleRecord) -> dict[str, str | int]:
         "owner": outcome.cache.owner.name,
         "cycle": record.id,
     }
+
+
+def _days_left(disk: DiskForecast) -> float:
+    """Until it fills in spite of the policies; infinite where it is full, or where it may as well not grow."""
+    when = disk.fills_anyway
+    if when is None or when.expected is None or when.latest is None or not disk.filesystem.free:
+        return math.inf
+    return when.expected
+
+
+def _fills(disk: DiskForecast) -> str:
+    when, left, growth = disk.fills_anyway, disk.left.growth, disk.trend.growth
+    if when is None or left is None or growth is None:
+        raise ValueError("a forecast of which nothing is known")
+    free, more = human_bytes(disk.filesystem.free), human_bytes(round(growth.per_day))
+    text = f"{disk.filesystem.mount} fills {in_words(when)}"
+    if when == disk.fills:
+        return f"{text}: {free} free, {more} more a day"
+    leave = human_bytes(round(left.per_day))
+    return f"{text} in spite of the policies: {free} free, {more} more a day, of which they leave {leave}"
 
 
 def _named(name: str | None, version: str | None, path: str) -> str:

@@ -29,7 +29,7 @@ _cachewarden() {
             esac
             case $word in
                 -*) _cachewarden_words "--help --config --state-dir --system --user --json --verbose --version" ;;
-                *) _cachewarden_words "status plan run purge relocate restore env list explain history doctor check daemon" ;;
+                *) _cachewarden_words "status plan run purge relocate restore env list explain history doctor check simulate daemon" ;;
             esac
             ;;
         status)
@@ -109,7 +109,7 @@ _cachewarden() {
                 --limit) return ;;
             esac
             case $word in
-                -*) _cachewarden_words "--limit --help --json --verbose" ;;
+                -*) _cachewarden_words "--limit --regretted --help --json --verbose" ;;
             esac
             ;;
         doctor)
@@ -120,6 +120,19 @@ _cachewarden() {
         check)
             case $word in
                 -*) _cachewarden_words "--help --json --verbose" ;;
+                *) _cachewarden_paths -f ;;
+            esac
+            ;;
+        simulate)
+            case $before in
+                --policy) _cachewarden_paths -f; return ;;
+                --capacity) return ;;
+                --scene) _cachewarden_words "pi data-science ci"; return ;;
+                --seed) return ;;
+                --write) _cachewarden_paths -f; return ;;
+            esac
+            case $word in
+                -*) _cachewarden_words "--policy --capacity --compare --scene --seed --write --help --json --verbose" ;;
                 *) _cachewarden_paths -f ;;
             esac
             ;;

@@ -43,6 +43,7 @@ complete -c cachewarden -n '__cachewarden_is' -a explain -d 'why something stays
 complete -c cachewarden -n '__cachewarden_is' -a history -d 'past cycles and what they freed'
 complete -c cachewarden -n '__cachewarden_is' -a doctor -d 'what on this machine stands in the way, each with its remedy'
 complete -c cachewarden -n '__cachewarden_is' -a check -d 'whether the configuration is right'
+complete -c cachewarden -n '__cachewarden_is' -a simulate -d 'what policies would have cost over a trace of installs'
 complete -c cachewarden -n '__cachewarden_is' -a daemon -d 'the service, in the foreground'
 complete -c cachewarden -n '__cachewarden_is status' -s h -l help -d 'show this help message and exit'
 complete -c cachewarden -n '__cachewarden_is status' -l json -d 'JSON on standard output, on every verb that reports'
@@ -99,6 +100,7 @@ complete -c cachewarden -n '__cachewarden_is explain' -l json -d 'JSON on standa
 complete -c cachewarden -n '__cachewarden_is explain' -l verbose -d 'more detail: every entry, every reason'
 complete -c cachewarden -n '__cachewarden_is explain' -F
 complete -c cachewarden -n '__cachewarden_is history' -l limit -r -f -d 'at most so many; default: 20, with --json all'
+complete -c cachewarden -n '__cachewarden_is history' -l regretted -d 'what was removed and came back: by policy, the costliest packages'
 complete -c cachewarden -n '__cachewarden_is history' -s h -l help -d 'show this help message and exit'
 complete -c cachewarden -n '__cachewarden_is history' -l json -d 'JSON on standard output, on every verb that reports'
 complete -c cachewarden -n '__cachewarden_is history' -l verbose -d 'more detail: every entry, every reason'
@@ -111,6 +113,16 @@ complete -c cachewarden -n '__cachewarden_is check' -s h -l help -d 'show this h
 complete -c cachewarden -n '__cachewarden_is check' -l json -d 'JSON on standard output, on every verb that reports'
 complete -c cachewarden -n '__cachewarden_is check' -l verbose -d 'more detail: every entry, every reason'
 complete -c cachewarden -n '__cachewarden_is check' -F
+complete -c cachewarden -n '__cachewarden_is simulate' -l policy -r -F -d 'the policies; default: the configuration in force'
+complete -c cachewarden -n '__cachewarden_is simulate' -l capacity -r -f -d 'how large the disk of the caches is: 8GB, or a share of all that ever comes into them; default: 10%%'
+complete -c cachewarden -n '__cachewarden_is simulate' -l compare -d 'the policies in every order too, with wiping everything, and with knowing the future'
+complete -c cachewarden -n '__cachewarden_is simulate' -l scene -r -f -a 'pi data-science ci' -d 'instead of a file: a trace that is made up'
+complete -c cachewarden -n '__cachewarden_is simulate' -l seed -r -f -d 'another one of the same scene; default: 1'
+complete -c cachewarden -n '__cachewarden_is simulate' -l write -r -F -d 'only write the trace of the scene into a new file'
+complete -c cachewarden -n '__cachewarden_is simulate' -s h -l help -d 'show this help message and exit'
+complete -c cachewarden -n '__cachewarden_is simulate' -l json -d 'JSON on standard output, on every verb that reports'
+complete -c cachewarden -n '__cachewarden_is simulate' -l verbose -d 'more detail: every entry, every reason'
+complete -c cachewarden -n '__cachewarden_is simulate' -F
 complete -c cachewarden -n '__cachewarden_is daemon' -l for -r -f -d 'end after this time: 30s, 5m'
 complete -c cachewarden -n '__cachewarden_is daemon' -s h -l help -d 'show this help message and exit'
 complete -c cachewarden -n '__cachewarden_is daemon' -l json -d 'JSON on standard output, on every verb that reports'

@@ -84,6 +84,9 @@ def test_the_shipped_default_explains_every_key() -> None:
 def test_the_defaults_in_the_table_are_those_of_the_model() -> None:
     assert amounts.duration(str(keys.INTERVAL.default)) == Watch().interval
     assert keys.REACT.default == str(Watch().react).lower()
+    assert amounts.duration(str(keys.HORIZON.default)) == Watch().horizon
+    assert keys.TRACE.default == str(Watch().trace).lower()
+    assert keys.TRACE_NAMES.default == str(Watch().trace_names).lower()
     assert amounts.duration(str(keys.NEWER_THAN.default)) == Keep().newer_than
     plain = {field.name: field.default for field in dataclasses.fields(Policy)}
     assert keys.ORDER.default == plain["order"]

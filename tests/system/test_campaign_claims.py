@@ -177,6 +177,11 @@ def babble(channel: Channel) -> None:
         channel.send("problems", [["/x", "y"]] * 100)
 
 
+def gone_of(freed: float) -> list[object]:
+    told: list[object] = encoder(RemovedEntry)(RemovedEntry("a", Kind.LOG, None, None, Bytes(0), ""))  # type: ignore[assignment]  # a list
+    return [*told[:4], freed, *told[5:]]
+
+
 PURGES: dict[str, tuple[Callable[[Channel], object], str]] = {
     "what nobody asked for": (
         lambda channel: purge_lie(channel, RemovedEntry("b", Kind.LOG, None, None, Bytes(1), "")),
@@ -191,13 +196,13 @@ PURGES: dict[str, tuple[Callable[[Channel], object], str]] = {
         "it says that something went that nobody asked for",
     ),
     "less than nothing": (
-        lambda channel: channel.send("gone", ["a", "log", None, None, -1, "", None]), "expected a number from 0 to 2^63",
+        lambda channel: channel.send("gone", gone_of(-1)), "expected a number from 0 to 2^63",
     ),
     "more than there is": (
-        lambda channel: channel.send("gone", ["a", "log", None, None, 2**63, "", None]), "expected a number from 0 to 2^63",
+        lambda channel: channel.send("gone", gone_of(2**63)), "expected a number from 0 to 2^63",
     ),
     "no number": (
-        lambda channel: channel.send("gone", ["a", "log", None, None, float("nan"), "", None]), "expected a number",
+        lambda channel: channel.send("gone", gone_of(float("nan"))), "expected a number",
     ),
     "a look": (tell_look, "an unexpected word, 'filesystems'"),
     "done, with nothing": (lambda channel: channel.send("done"), "expected the 2 fields of PurgeReply"),
@@ -261,17 +266,19 @@ FLOODS: dict[str, Callable[[int], tuple[str, object]]] = {
     "problems": lambda n: ("problems", [["x" * 50_000 + "\U0001f600", "y" * 15_000]] * 50),
     "references": lambda n: ("references", [f"{n}-{each}" for each in range(100_000)]),
     "files of one entry": lambda n: ("entries", [with_parts([f"{each:06}" for each in range(150_000)])]),
-    "shared inodes": lambda n: ("entries", [with_shares([[1, each, 1, 1, 1] for each in range(100_000)])]),
+    "shared inodes": lambda n: ("entries", [with_shares([[1, each, 1, 1, 1, 0] for each in range(100_000)])]),
 }
 """By what there is too much of: one message of it, by number."""
 
 
 def with_parts(parts: list[str]) -> object:
-    return [*encoder(Entry)(ENTRY)[:12], parts, False, 0, False, []]  # type: ignore[index]  # a list
+    told: list[object] = encoder(Entry)(ENTRY)  # type: ignore[assignment]  # a list
+    return [*told[:12], parts, *told[13:]]
 
 
 def with_shares(shares: list[list[int]]) -> object:
-    return [*encoder(Entry)(ENTRY)[:12], [], False, 0, False, shares]  # type: ignore[index]  # a list
+    told: list[object] = encoder(Entry)(ENTRY)  # type: ignore[assignment]  # a list
+    return [*told[:16], shares, *told[17:]]
 
 
 @pytest.mark.parametrize("kind", FLOODS)

@@ -27,6 +27,25 @@ def test_sizes_are_bytes(text: str, expected: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2 MB/s", 2_000_000), ("2MiB/s", 2 << 20), ("16 Mbit/s", 2_000_000), ("1.5 Gbit/s", 187_500_000),
+        ("56 kbit/s", 7000),
+    ],
+)  # fmt: skip
+def test_speeds_are_bytes_a_second_however_the_line_was_sold(text: str, expected: int) -> None:
+    assert amounts.speed(text) == expected
+    assert re.fullmatch(amounts.SPEED_PATTERN, text)
+
+
+@pytest.mark.parametrize("text", ["2 MB", "16 Mbit", "2 Mb/s", "0 MB/s", "1 B/m", "16 mbit/s", "1 bit/s", "", "/s"])
+def test_what_is_no_speed_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"second|nothing|units|unit"):
+        amounts.speed(text)
+    assert not re.fullmatch(amounts.SPEED_PATTERN, text)
+
+
+@pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("5000", "a number needs its unit"),

@@ -23,7 +23,7 @@ from cachewarden.ecosystems.conda_worth import (
 from cachewarden.model.caches import Cache, Owner
 from cachewarden.model.units import NANOSECONDS, Bytes, Instant
 from cachewarden.model.worth import Facts, Regain, Signal
-from cachewarden.system.ports import Process
+from fake_trees import NoProcesses
 from fakes import FakeFiles
 from makers import NOW, ago, owner
 
@@ -34,19 +34,6 @@ ZLIB = "zlib-1.2.11-h7f98852_0"
 def local(moment: int) -> str:
     """As conda writes it: ``time.strftime("%Y-%m-%d %H:%M:%S")``."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment // NANOSECONDS))
-
-
-class Nobody:
-    """``Processes`` of an idle machine."""
-
-    def running(self) -> tuple[Process, ...]:
-        return ()
-
-    def open_files(self, uid: int) -> frozenset[str]:
-        return frozenset()
-
-    def locked_inodes(self) -> frozenset[int]:
-        return frozenset()
 
 
 class Dated(FakeFiles):
@@ -69,7 +56,7 @@ def links(
     files: FakeFiles, *prefixes: str, of: Owner | None = None, path: str = "/home/ann/.conda/pkgs", dist: str = ZLIB
 ) -> Links:
     whom = of or owner()
-    context = Context(Surroundings(whom, {}, files), Located(environments=prefixes), Nobody(), NOW)
+    context = Context(Surroundings(whom, {}, files), Located(environments=prefixes), NoProcesses(), NOW)
     return Links(Cache("conda", path, whom, "a test"), context, {dist})
 
 

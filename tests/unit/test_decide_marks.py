@@ -6,7 +6,7 @@ import pytest
 
 from cachewarden.model.caches import Entry, Kind
 from cachewarden.model.plans import Shortfall
-from cachewarden.model.policies import ActionKind, Policy
+from cachewarden.model.policies import ActionKind, Order, Policy
 from cachewarden.model.units import Bytes, Inodes
 from makers import (
     MIB,
@@ -252,9 +252,11 @@ def test_a_report_promises_nothing() -> None:
 
 def test_entries_that_free_nothing_are_passed_over() -> None:
     entries = [entry("a", frees=0, size=MIB), entry("b")]
-    decided = plan(snapshot(cache(*entries), free=0), policy(free_space=marks(MIB)))
+    rule = policy(free_space=marks(MIB), order=Order.LEAST_RECENTLY_USED)
+    decided = plan(snapshot(cache(*entries), free=0), rule)
     assert gone(decided) == ["b"]
     assert reasons(decided) == {"/home/ann/.cache/pip/a": "removing it frees nothing"}
+    assert gone(plan(snapshot(cache(*entries), free=0), policy(free_space=marks(MIB)))) == ["b"]
 
 
 def test_two_names_of_one_file_go_together_and_count_once() -> None:

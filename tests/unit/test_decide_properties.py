@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from cachewarden.decide.choice import SORTING, names_match
+from cachewarden.decide.appraisal import Appraiser
+from cachewarden.decide.choice import names_match
 from cachewarden.decide.ledger import Ledger, key_of
 from cachewarden.decide.planner import decide, fingerprints
 from cachewarden.model.caches import Entry, Filesystem, Kind, MeasuredCache, Share, Snapshot
@@ -276,7 +277,8 @@ def test_at_most_one_entry_goes_beyond_until_and_none_for_nothing(
     assert rule.free_space
     until = max(rule.free_space.start.of(100), rule.free_space.stop.of(100))
     found = [(each, one) for each in seen.caches for one in each.entries]
-    order = [(each.cache.owner.uid, one.path) for each, one in sorted(found, key=SORTING[rule.order])]
+    key = Appraiser(seen, settings(rule)).sorting(rule.order)
+    order = [(each.cache.owner.uid, one.path) for each, one in sorted(found, key=key)]
     if gone:
         last = max(gone, key=order.index)
         assert disk.free + world.freed(gone - {last})[0] < until

@@ -8,7 +8,7 @@ def test_an_entry_of_its_own_frees_what_it_says() -> None:
     one = entry("a", frees=3 * MIB, inodes=2)
     seen = cache(one)
     ledger = Ledger(snapshot(seen, free=100))
-    assert ledger.take(seen, one) == (3 * MIB, 2, 3 * MIB)
+    assert ledger.take(seen, one) == (3 * MIB, 2, 3 * MIB, 0)
     assert (ledger.free[1], ledger.inodes[1], ledger.size[key_of(seen)]) == (100 + 3 * MIB, 5002, 0)
 
 
@@ -17,8 +17,8 @@ def test_a_hard_linked_file_is_freed_and_leaves_the_cache_with_its_last_name() -
     two = entry("b", frees=0, size=MIB, inodes=0, shares=(share(7),))
     seen = cache(one, two, size=MIB)
     ledger = Ledger(snapshot(seen))
-    assert ledger.take(seen, one) == (0, 0, 0)
-    assert ledger.take(seen, two) == (MIB, 1, MIB)
+    assert ledger.take(seen, one) == (0, 0, 0, 0)
+    assert ledger.take(seen, two) == (MIB, 1, MIB, 0)
     assert ledger.size[key_of(seen)] == 0
 
 
@@ -34,7 +34,7 @@ def test_a_folder_goes_with_the_last_entry_in_it() -> None:
 def test_a_file_linked_outside_of_the_cache_leaves_it_without_being_freed() -> None:
     one = entry("a", frees=0, size=MIB, inodes=0, shares=(share(7, needed=2, held=1),))
     seen = cache(one)
-    assert Ledger(snapshot(seen)).take(seen, one) == (0, 0, MIB)
+    assert Ledger(snapshot(seen)).take(seen, one) == (0, 0, MIB, 0)
 
 
 def test_a_file_linked_outside_that_has_two_names_here_leaves_with_the_second() -> None:
@@ -47,7 +47,7 @@ def test_a_file_linked_outside_that_has_two_names_here_leaves_with_the_second() 
 def test_bytes_that_measuring_left_out_of_the_shares_leave_the_cache_too() -> None:
     one = entry("a", frees=MIB, size=3 * MIB)
     seen = cache(one)
-    assert Ledger(snapshot(seen)).take(seen, one) == (MIB, 1, 3 * MIB)
+    assert Ledger(snapshot(seen)).take(seen, one) == (MIB, 1, 3 * MIB, 0)
 
 
 def test_a_file_with_names_in_two_caches_is_freed_with_the_last_of_them() -> None:
@@ -55,8 +55,8 @@ def test_a_file_with_names_in_two_caches_is_freed_with_the_last_of_them() -> Non
     there = cache(entry("a", frees=0, size=MIB, inodes=0, shares=(share(7),)), path="/home/ann/other")
     ledger = Ledger(snapshot(here, there))
     assert ledger.caches_share
-    assert ledger.take(here, here.entries[0]) == (0, 0, MIB)
-    assert ledger.take(there, there.entries[0]) == (MIB, 1, MIB)
+    assert ledger.take(here, here.entries[0]) == (0, 0, MIB, 0)
+    assert ledger.take(there, there.entries[0]) == (MIB, 1, MIB, 0)
     assert ledger.size == {key_of(here): 0, key_of(there): 0}
 
 

@@ -12,7 +12,7 @@ from cachewarden.ecosystems.pip_config import LIMIT, locate
 from cachewarden.model.caches import Cache, Owner
 from cachewarden.model.errors import RefusedError
 from cachewarden.model.units import Instant
-from cachewarden.system.ports import Process
+from cachewarden.system.ports import Opened, Process
 from fakes import FakeFiles
 
 ALICE = Owner(1000, 1000, "alice", "/home/alice")
@@ -212,6 +212,9 @@ class Running:
 
     def open_files(self, uid: int) -> frozenset[str]:
         return frozenset()
+
+    def opened(self, uid: int, below: str) -> tuple[Opened, ...]:
+        return ()
 
     def locked_inodes(self) -> frozenset[int]:
         return frozenset()

@@ -9,7 +9,7 @@ from cachewarden.model.caches import Cache
 from cachewarden.model.relocations import Errand, MoveOrder
 from cachewarden.relocate.places import Place
 from cachewarden.relocate.preflight import Scene, _by_type, _No
-from cachewarden.system.ports import Mount, Process
+from cachewarden.system.ports import Mount, Opened, Process
 from fakes import FakeFiles
 from makers import NOW, owner
 
@@ -22,6 +22,9 @@ class NoProcesses:
 
     def open_files(self, uid: int) -> frozenset[str]:
         return frozenset()
+
+    def opened(self, uid: int, below: str) -> tuple[Opened, ...]:
+        return ()
 
     def locked_inodes(self) -> frozenset[int]:
         return frozenset()

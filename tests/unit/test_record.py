@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import makers
 from cachewarden.model.caches import Kind, Problem
+from cachewarden.model.forecasts import DiskForecast, Forecast, Growth, Trend, When
 from cachewarden.model.plans import CycleRecord, Failure, Outcome, Plan, RemovedEntry, Shortfall, Standing, State
-from cachewarden.model.units import Bytes, Inodes
+from cachewarden.model.units import Bytes, Inodes, Seconds
 from cachewarden.record import DEBUG, ERROR, INFO, WARNING, Event, Recorder
 from fakes import FakeJournal
 
@@ -54,6 +55,60 @@ def test_a_shortfall_is_an_error_once_and_again_after_it_was_mended() -> None:
     worse = Plan(shortfalls=(replace(SHORT.shortfalls[0], lacks=Bytes(9 * makers.MIB)),))
     assert told(record(plan=SHORT), record(plan=worse)) == [text]
     assert told(record(plan=SHORT), record(), record(plan=SHORT)) == [text, text]
+
+
+def fills(expected: float | None, *, latest: float | None = 50.0, guarded: bool = False, free: int = 6) -> Forecast:
+    growth = Growth(2.0 * makers.MIB, makers.MIB, 3.0 * makers.MIB)
+    left = Growth(1.0 * makers.MIB, makers.MIB, 3.0 * makers.MIB)
+    when = When(1.0, expected, latest)
+    disk = makers.filesystem(free=free * makers.MIB)
+    trend = Trend(30, growth)
+    found = DiskForecast(disk, trend, Trend(30, left), When(1.0, 1.0, 1.0) if guarded else when, when)
+    return Forecast(makers.NOW, (found,))
+
+
+def warned(*forecasts: Forecast, horizon: int = 7 * makers.DAY) -> list[tuple[int, str]]:
+    journal = FakeJournal()
+    recorder = Recorder(journal)
+    for each in forecasts:
+        recorder.forecast(each, Seconds(horizon))
+    return [(priority, message) for priority, message, _ in journal.told if priority < DEBUG]
+
+
+def test_a_disk_that_fills_within_the_horizon_is_a_warning_once() -> None:
+    text = "/home fills in about 5 days (1 to 50): 6 MiB free, 2 MiB more a day"
+    assert warned(fills(5.0), fills(4.0), fills(3.0)) == [(WARNING, text)]
+
+
+def test_a_forecast_that_sways_around_the_horizon_is_told_once_and_again_after_it_was_well() -> None:
+    assert len(warned(fills(6.0), fills(8.0), fills(6.0))) == 1
+    assert len(warned(fills(6.0), fills(12.0), fills(6.0))) == 2
+    assert len(warned(fills(6.0), fills(None), fills(6.0))) == 2
+
+
+def test_what_policies_prevent_or_is_far_or_uncertain_or_full_already_is_no_warning() -> None:
+    assert warned(fills(None, guarded=True), fills(8.0), fills(5.0, latest=None), fills(0.0, free=0)) == []
+
+
+def test_that_policies_will_not_prevent_it_is_said() -> None:
+    text = (
+        "/home fills in about 5 days (1 to 50) in spite of the policies: 6 MiB free, 2 MiB more a day, "
+        "of which they leave 1 MiB"
+    )
+    assert warned(fills(5.0, guarded=True)) == [(WARNING, text)]
+
+
+def test_a_horizon_of_nothing_never_warns() -> None:
+    assert warned(fills(0.0), fills(0.5), horizon=0) == []
+
+
+def test_the_warning_has_its_fields() -> None:
+    journal = FakeJournal()
+    Recorder(journal).forecast(fills(5.0), Seconds(7 * makers.DAY))
+    ((_, message, fields),) = journal.told
+    assert fields == {
+        "MESSAGE_ID": Event.FORECAST.value, "CACHEWARDEN_PLACE": "/home", "CACHEWARDEN_REASON": message,
+    }  # fmt: skip
 
 
 def test_a_problem_is_a_warning_until_it_changes() -> None:

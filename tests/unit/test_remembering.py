@@ -56,7 +56,7 @@ class Scene:
         self.store, self.clock = FakeStore(), FakeClock(NOW)
         anns = cache(*(entries or (entry("a"), entry("b"))))
         looks = {"ann": self.look(anns), "bob": self.look(cache(entry("a"), of=BOB))}
-        self.cycle = Cycle(Lookers(looks), self.clock, Remembering(self.store, most), Hooks())
+        self.cycle = Cycle(Lookers(looks), self.clock, Remembering(self.store, most_opened=most), Hooks())
         self.run()
 
     @staticmethod

@@ -7,7 +7,7 @@ from cachewarden.ecosystems.base import Context, Located, Surroundings
 from cachewarden.ecosystems.running import describe, first_running, tools_of
 from cachewarden.model.caches import Cache, Owner
 from cachewarden.model.units import Instant
-from cachewarden.system.ports import Process
+from cachewarden.system.ports import Opened, Process
 from fakes import FakeFiles
 
 PIPS = [
@@ -133,6 +133,9 @@ class Running:
 
     def open_files(self, uid: int) -> frozenset[str]:
         return frozenset()
+
+    def opened(self, uid: int, below: str) -> tuple[Opened, ...]:
+        return ()
 
     def locked_inodes(self) -> frozenset[int]:
         return frozenset()

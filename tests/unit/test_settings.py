@@ -18,12 +18,13 @@ from cachewarden.model.policies import (
     Keep,
     Marks,
     Match,
+    Offline,
     Order,
     Policy,
     Settings,
     Watch,
 )
-from cachewarden.model.units import Seconds
+from cachewarden.model.units import Bytes, Seconds
 from cachewarden.settings.loader import check_file, load
 from fakes import FakeFiles
 
@@ -59,10 +60,12 @@ def policy(lines: str) -> str:
 def test_the_whole_language_is_understood() -> None:
     found = parse("""\
         version: 1
-        watch: {interval: 1h30m, react: no}
+        watch: {interval: 1h30m, react: no, horizon: 2w, trace: yes, trace_names: no}
         owners: [pi, root]
         caches: [{ecosystem: conda, path: /data/pkgs}]
-        keep: {newer_than: 2d, packages: ["torch*", "numpy==1.26.*"]}
+        keep: {newer_than: 2d, packages: ["torch*", "numpy==1.26.*"], versions: 2}
+        link_speed: 16 Mbit/s
+        offline: keep-downloads
         policies:
           - name: everything
             match: {ecosystem: [pip, conda], owner: pi, path: "/home/*/.cache/pip"}
@@ -78,10 +81,12 @@ def test_the_whole_language_is_understood() -> None:
             otherwise: purge
         """)
     assert found == Settings(
-        watch=Watch(interval=Seconds(5400), react=False),
+        watch=Watch(Seconds(5400), react=False, horizon=Seconds(1_209_600), trace=True, trace_names=False),
         owners=("pi", "root"),
         caches=(ExtraCache("conda", "/data/pkgs"),),
-        keep=Keep(newer_than=Seconds(172_800), packages=("torch*", "numpy==1.26.*")),
+        keep=Keep(newer_than=Seconds(172_800), packages=("torch*", "numpy==1.26.*"), versions=2),
+        link_speed=Bytes(2_000_000),
+        offline=Offline.KEEP_DOWNLOADS,
         policies=(
             Policy(
                 name="everything",
@@ -175,13 +180,14 @@ def test_a_file_that_is_no_plain_yaml_mapping_is_refused(text: str | bytes | OSE
         ('version: "1"', '1:10: version: expected 1, got "1"'),
         ("version:", "1:9: version: expected 1, got nothing"),
         ("version: 1\npolices: []", "2:1: polices: expected a known key (the nearest is policies), got polices"),
-        ("version: 1\nzzz: 1", "2:1: zzz: expected one of the keys version, watch, owners, caches, keep, policies, got zzz"),
-        ('version: 1\n"a\\nb": 1', '2:1: "a\\nb": expected one of the keys version, watch, owners, caches, keep, policies, got a\\nb'),
+        ("version: 1\nzzz: 1", "2:1: zzz: expected one of the keys version, watch, owners, caches, keep, link_speed, offline, policies, got zzz"),
+        ('version: 1\n"a\\nb": 1', '2:1: "a\\nb": expected one of the keys version, watch, owners, caches, keep, link_speed, offline, policies, got a\\nb'),
         ("version: 1\npolicies:", "2:10: policies: expected a list of policies, got nothing (write [] for none)"),
         ("version: 1\npolicies: {}", "2:11: policies: expected a list of policies, got a mapping"),
         ("version: 1\nwatch: 5m", '2:8: watch: expected a mapping ({interval: 5m}), got "5m"'),
         ("version: 1\nwatch: {interval: 300}", '2:19: watch.interval: expected a duration ("5m" or "1h30m"), got 300 (a number needs its unit)'),
         ("version: 1\nwatch: {interval: 0s}", '2:19: watch.interval: expected a duration ("5m" or "1h30m"), got "0s" (at least 1s)'),
+        ("version: 1\nwatch: {horizon: 7}", '2:18: watch.horizon: expected a duration ("7d" or "2w"), got 7 (a number needs its unit)'),
         ('version: 1\nwatch: {react: "on"}', '2:16: watch.react: expected true or false, got "on"'),
         ("version: 1\nowners: []", "2:9: owners: expected auto or a list of user names, got an empty list"),
         ("version: 1\nowners: pi", '2:9: owners: expected auto or a list of user names, got "pi"'),
@@ -191,6 +197,10 @@ def test_a_file_that_is_no_plain_yaml_mapping_is_refused(text: str | bytes | OSE
         ("version: 1\ncaches: [{path: /a}]", "2:10: caches[0].ecosystem: expected pip or conda, got nothing"),
         ("version: 1\ncaches: [{ecosystem: pip, path: a}]", '2:33: caches[0].path: expected an absolute path, got "a" (a path must be absolute)'),
         ("version: 1\ncaches: [{ecosystem: pip, path: /a/../b}]", '2:33: caches[0].path: expected an absolute path, got "/a/../b" (a path must not contain ..)'),
+        ("version: 1\nkeep: {versions: -1}", "2:18: keep.versions: expected a number of versions from 0 to 1000, got -1 (a whole number in digits, at most 1000)"),
+        ("version: 1\nlink_speed: 2", '2:13: link_speed: expected a speed ("2 MB/s" or "16 Mbit/s"), got 2 (YAML reads a number; in quotes it is a text: "2")'),
+        ("version: 1\nlink_speed: 0 MB/s", '2:13: link_speed: expected a speed ("2 MB/s" or "16 Mbit/s"), got "0 MB/s" (more than nothing)'),
+        ("version: 1\noffline: keep", '2:10: offline: expected as-usual or keep-downloads, got "keep"'),
         ("version: 1\nkeep: {newer_than: 1y}", '2:20: keep.newer_than: expected a duration ("1h" or "2d"), got "1y" (units are s, m, h, d and w, the longest first: 1h30m)'),
         ("version: 1\nkeep: {packages: [numpy=1.26]}", '2:19: keep.packages[0]: expected a package ("torch*" or "numpy==1.26.*"), got "numpy=1.26" (with two equal signs: numpy==1.26)'),
     ],

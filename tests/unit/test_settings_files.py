@@ -28,7 +28,7 @@ def test_without_any_file_the_builtin_holds() -> None:
 
 def test_drop_ins_come_in_the_order_of_their_names_and_add() -> None:
     files = FakeFiles({
-        f"{DROP_INS}/20.yaml": "policies: [{name: c, action: report}]\nwatch: {react: false}",
+        f"{DROP_INS}/20.yaml": "policies: [{name: c, action: report}]\nwatch: {react: false, horizon: 0s}",
         f"{DROP_INS}/10.yaml": (
             "version: 1\nowners: [pi]\npolicies: [{name: b, action: report}]\n"
             "keep: {packages: [y]}\ncaches: [{ecosystem: pip, path: /y}]"
@@ -40,7 +40,7 @@ def test_drop_ins_come_in_the_order_of_their_names_and_add() -> None:
     })  # fmt: skip
     found = load(files, config=None, folder=FOLDER)
     assert [policy.name for policy in found.policies] == ["a", "b", "c"]
-    assert found.watch == Watch(interval=Seconds(600), react=False)
+    assert found.watch == Watch(interval=Seconds(600), react=False, horizon=Seconds(0))
     assert found.keep == Keep(newer_than=Seconds(7200), packages=("x", "y"))
     assert found.caches == (ExtraCache("pip", "/x"), ExtraCache("pip", "/y"))
     assert found.owners == ("pi",)

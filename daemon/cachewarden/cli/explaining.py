@@ -4,26 +4,35 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cachewarden.decide.choice import concerns, names_match, why_it_stays
+from cachewarden.decide.appraisal import Appraiser
+from cachewarden.decide.choice import Candidate, concerns, names_match
+from cachewarden.decide.foretelling import Foreteller, Place
 from cachewarden.decide.goals import matches
+from cachewarden.decide.worth import Worth
 from cachewarden.model.caches import Entry, MeasuredCache, Snapshot
-from cachewarden.model.plans import Plan, Purge, Relocate
+from cachewarden.model.plans import Plan, Purge, Relocate, Standing
 from cachewarden.model.policies import Policy, Settings
 from cachewarden.settings import words
 from cachewarden.system.files import RealFiles
 from cachewarden.system.memory import PastRemoval, Store
 
 _MOST_REMOVALS = 1000
+_FIRST = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An entry, the policy that takes it (``None``: it stays) and why."""
+    """An entry, the policy that takes it (``None``: it stays) and why.
+
+    ``worth`` and ``places`` tell where it stands in the order of the policies that may take it.
+    """
 
     cache: MeasuredCache
     entry: Entry
     policy: str | None
     reasons: tuple[str, ...]
+    worth: Worth
+    places: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,15 @@ class CacheVerdict:
     reasons: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyVerdict:
+    """A policy: how it stands, and at each place what goes first under it, of how many."""
+
+    policy: Policy
+    standing: Standing | None
+    first: tuple[tuple[str, tuple[Candidate, ...], int], ...]
+
+
 class Explainer:
     """Answers for one snapshot and the plan that was made of it."""
 
@@ -42,6 +60,8 @@ class Explainer:
         self._snapshot = snapshot
         self._plan = plan
         self._settings = settings
+        self._appraiser = Appraiser(snapshot, settings)
+        self._foreteller = Foreteller(snapshot, settings)
         self._goes = {
             (action.cache.path, chosen.entry.path): (action.policy, f"{chosen.reason}; {action.reason}")
             for action in plan.actions
@@ -68,6 +88,19 @@ class Explainer:
             if _means(word, cache, entry)
         ]
 
+    def policies(self, word: str) -> list[PolicyVerdict]:
+        """The policy of that name."""
+        standings = {each.policy: each for each in self._plan.standings}
+        return [
+            PolicyVerdict(
+                policy,
+                standings.get(policy.name),
+                tuple((place, tuple(first), of) for place, first, of in self._foreteller.first(policy, _FIRST)),
+            )
+            for policy in self._settings.policies
+            if policy.name == word
+        ]
+
     def _of_cache(self, cache: MeasuredCache) -> Iterator[str]:
         path = cache.cache.path
         for action in self._plan.actions:
@@ -82,11 +115,17 @@ class Explainer:
         yield from self._standings(cache, None)
 
     def _verdict(self, cache: MeasuredCache, entry: Entry) -> Verdict:
+        worth = self._foreteller.worth(cache, entry)
         if going := self._goes.get((cache.cache.path, entry.path)):
-            return Verdict(cache, entry, going[0], (going[1],))
+            return Verdict(cache, entry, going[0], (going[1],), worth, self._places(cache, entry))
         if entry.hold is not None:
-            return Verdict(cache, entry, None, (entry.hold,))
-        return Verdict(cache, entry, None, tuple(self._standings(cache, entry)))
+            return Verdict(cache, entry, None, (entry.hold,), worth)
+        return Verdict(cache, entry, None, tuple(self._standings(cache, entry)), worth, self._places(cache, entry))
+
+    def _places(self, cache: MeasuredCache, entry: Entry) -> tuple[Place, ...]:
+        return tuple(
+            place for policy in self._settings.policies for place in self._foreteller.places(policy, cache, entry)
+        )
 
     def _standings(self, cache: MeasuredCache, entry: Entry | None) -> Iterator[str]:
         """Policy by policy, why it does not take it."""
@@ -105,7 +144,7 @@ class Explainer:
             return None
         if not concerns(policy, entry):
             return f"is not about entries of kind {entry.kind.value}"
-        return why_it_stays(policy, self._settings.keep, entry, self._snapshot.taken_at)
+        return self._appraiser.why_it_stays(policy, cache, entry)
 
 
 def removals(store: Store, word: str) -> list[PastRemoval]:

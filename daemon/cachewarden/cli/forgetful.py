@@ -1,10 +1,13 @@
 """A store for a policy that is made up by hand and has no past."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from cachewarden.model.caches import Cache, Entry
+from cachewarden.model.forecasts import Size
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.units import Instant
 from cachewarden.system.memory import Memory, PastCycle, PastMove, PastRemoval, Sighting, Store
+from cachewarden.system.regrets import Regret, Removals
 
 
 class Forgetful:
@@ -27,6 +30,14 @@ class Forgetful:
         """As the store."""
         return self._store.moves(limit)
 
+    def regrets(self, limit: int) -> list[Regret]:
+        """As the store."""
+        return self._store.regrets(limit)
+
+    def removed(self) -> list[Removals]:
+        """As the store."""
+        return self._store.removed()
+
     def memories(self) -> dict[str, Memory]:
         """None."""
         return {}
@@ -34,6 +45,10 @@ class Forgetful:
     def sightings(self, cache: str) -> dict[str, Sighting]:
         """As the store."""
         return self._store.sightings(cache)
+
+    def sizes(self, since: int) -> dict[str, list[Size]]:
+        """As the store."""
+        return self._store.sizes(since)
 
     def save_cycle(self, record: CycleRecord) -> None:
         """As the store."""
@@ -45,6 +60,14 @@ class Forgetful:
     def save_sightings(self, cache: str, seen: Mapping[str, Sighting], gone: Iterable[str]) -> None:
         """As the store."""
         self._store.save_sightings(cache, seen, gone)
+
+    def save_sizes(self, sizes: Mapping[str, Size], today: int) -> None:
+        """As the store."""
+        self._store.save_sizes(sizes, today)
+
+    def save_returns(self, found: Sequence[tuple[Cache, Entry]], now: Instant) -> None:
+        """As the store."""
+        self._store.save_returns(found, now)
 
     def forget_caches(self, known: Iterable[str], before: Instant, most: int) -> None:
         """As the store."""

@@ -5,30 +5,24 @@ from collections.abc import Callable
 from fnmatch import translate
 from functools import lru_cache
 
-from cachewarden.model.caches import Entry, Kind, MeasuredCache
+from cachewarden.decide.shelf import NO_PACKAGE, Shelf, normal
+from cachewarden.decide.worth import used
+from cachewarden.model.caches import Entry, MeasuredCache
 from cachewarden.model.policies import Keep, Order, Policy
 from cachewarden.model.units import Instant, human_span, seconds_between
 
 Candidate = tuple[MeasuredCache, Entry]
-_NO_PACKAGE = frozenset({Kind.DEBRIS, Kind.LOG, Kind.INDEX})
-"""Nothing of these is installed from, so an unknown name or version costs nobody a package."""
-
 _PRECISION = ((604_800, 86_400), (86_400, 3_600), (3_600, 60))
 """From so many seconds on, so many are one step."""
 
 
-def used(entry: Entry) -> Instant:
-    """When it was last used; where that is not known, when it was written."""
-    return entry.modified if entry.last_used is None else entry.last_used
-
-
-SORTING: dict[Order, Callable[[Candidate], tuple[int | str, ...]]] = {
-    Order.CHEAPEST_FIRST: lambda c: (c[1].rank, used(c[1]), c[0].cache.path, c[1].path, c[0].cache.owner.uid),
+Sorting = Callable[[Candidate], tuple[float | str, ...]]
+SORTING: dict[Order, Sorting] = {
     Order.LEAST_RECENTLY_USED: lambda c: (used(c[1]), c[1].rank, c[0].cache.path, c[1].path, c[0].cache.owner.uid),
     Order.OLDEST: lambda c: (c[1].modified, c[1].rank, c[0].cache.path, c[1].path, c[0].cache.owner.uid),
     Order.LARGEST: lambda c: (-c[1].frees, c[1].rank, c[0].cache.path, c[1].path, c[0].cache.owner.uid),
 }
-"""Each a total order: the order in which entries were found never matters."""
+"""Each a total order: the order in which entries were found never matters; for ``cheapest-first`` see below."""
 
 
 def concerns(policy: Policy, entry: Entry) -> bool:
@@ -42,7 +36,7 @@ def names_match(globs: tuple[str, ...], entry: Entry) -> bool:
     """Globs on ``name`` or ``name==version``, with the spellings of a name taken as one (PEP 503)."""
     if entry.name is None:
         return False
-    name, version = _normal(entry.name), (entry.version or "").lower()
+    name, version = normal(entry.name), (entry.version or "").lower()
     return any(
         wanted(name) and (wanted_version is None or bool(wanted_version(version)))
         for wanted, wanted_version in map(_matchers, globs)
@@ -57,19 +51,24 @@ def _matchers(glob: str) -> tuple[_Matcher, _Matcher | None]:
     """Of the name, and of the version if there is one in the glob."""
     name, equals, version = (part.strip() for part in glob.partition("=="))
     versions = re.compile(translate(version.lower())).match if equals else None
-    return re.compile(translate(_normal(name))).match, versions
+    return re.compile(translate(normal(name))).match, versions
 
 
-@lru_cache(maxsize=4096)
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+def cheapest_first(value: Callable[[Candidate], float]) -> Sorting:
+    """The order of ``worth``, given what each entry is worth for each byte that it frees."""
+    return lambda c: (value(c), c[1].rank, used(c[1]), c[0].cache.path, c[1].path, c[0].cache.owner.uid)
 
 
-def why_it_stays(policy: Policy, keep: Keep, entry: Entry, now: Instant) -> str | None:
-    """The reason why the policy must not take an entry that it speaks of."""
+def why_it_stays(policy: Policy, keep: Keep, entry: Entry, now: Instant, shelf: Shelf | None = None) -> str | None:
+    """The reason why the policy must not take an entry that it speaks of.
+
+    ``shelf``: the versions in its cache, which have to be known where some are to be kept.
+    """
     if entry.hold is not None:
         return entry.hold
     if keep.packages and (reason := _kept_package(keep.packages, entry)):
+        return reason
+    if keep.versions and shelf and (reason := _kept_version(keep.versions, entry, shelf)):
         return reason
     age = seconds_between(entry.modified, now)
     if keep.newer_than and age < keep.newer_than:
@@ -87,12 +86,23 @@ def why_it_goes(entry: Entry, now: Instant) -> str:
 def _kept_package(globs: tuple[str, ...], entry: Entry) -> str | None:
     if names_match(globs, entry):
         return "its package is to be kept (keep.packages)"
-    if entry.kind in _NO_PACKAGE:
+    if entry.kind in NO_PACKAGE:
         return None
     if entry.name is None:
         return "its package is unknown, and some are to be kept (keep.packages)"
     if entry.version is None and names_match(_without_versions(globs), entry):
         return "its version is unknown, and some of its package are to be kept (keep.packages)"
+    return None
+
+
+def _kept_version(count: int, entry: Entry, shelf: Shelf) -> str | None:
+    if entry.kind in NO_PACKAGE:
+        return None
+    newest = "the newest version" if count == 1 else f"the {count} newest versions"
+    if entry.name is None or entry.version is None:
+        return f"its version is unknown, and {newest} of each package are to be kept (keep.versions)"
+    if shelf.among_newest(entry, count):
+        return f"it is {newest if count == 1 else f'one of {newest}'} of its package here (keep.versions)"
     return None
 
 

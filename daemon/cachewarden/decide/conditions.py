@@ -6,7 +6,7 @@ Where a filesystem cannot tell how large it is (``total`` 0) or makes inodes on 
 from dataclasses import dataclass
 from typing import Protocol
 
-from cachewarden.decide.ledger import Change, Ledger, key_of
+from cachewarden.decide.ledger import Change, Ledger, key_of, quota_key
 from cachewarden.model.caches import Filesystem, MeasuredCache
 from cachewarden.model.policies import Amount, Marks
 from cachewarden.model.units import human_bytes
@@ -79,6 +79,52 @@ class FreeSpace:
         goes_on = begun and not self.triggered(ledger)
         mark = f"goes on until {_size(self.marks.stop)}" if goes_on else f"acts below {_size(self.marks.start)}"
         return f"free space {human_bytes(free)} ({_share(free, total)}) of {mount}, {mark}"
+
+
+@dataclass(frozen=True, slots=True)
+class FreeQuota:
+    """Bytes that are left of an owner's quota on a filesystem. ``start`` and ``stop`` are the marks in bytes.
+
+    ``key`` is the ledger's. Without a quota no mark applies.
+    """
+
+    owner: str
+    mount: str
+    key: tuple[int, int]
+    limit: int
+    marks: Marks
+    start: int
+    stop: int
+
+    @classmethod
+    def of(cls, cache: MeasuredCache, mount: str, marks: Marks) -> "FreeQuota":
+        limit = int(cache.quota.limit) if cache.quota else 0
+        return cls(cache.cache.owner.name, mount, quota_key(cache), limit, marks, *_rising(marks, limit))
+
+    def triggered(self, ledger: Ledger) -> bool:
+        return ledger.quota.get(self.key, 0) < self.start
+
+    def reached(self, ledger: Ledger) -> bool:
+        return ledger.quota.get(self.key, 0) >= self.stop
+
+    def lacks(self, ledger: Ledger) -> tuple[int, int]:
+        return max(0, self.stop - ledger.quota.get(self.key, 0)), 0
+
+    def advances(self, change: Change) -> bool:
+        return change.freed > 0
+
+    def distance(self, ledger: Ledger) -> float:
+        return _ratio(ledger.quota.get(self.key, 0), self.start)
+
+    def describe(self, ledger: Ledger, *, begun: bool) -> str:
+        if not self.limit:
+            return f"{self.owner} has no quota on {self.mount}, or none that could be asked for"
+        free = ledger.quota.get(self.key, 0)
+        goes_on = begun and not self.triggered(ledger)
+        mark = f"goes on until {_size(self.marks.stop)}" if goes_on else f"acts below {_size(self.marks.start)}"
+        return (
+            f"{human_bytes(free)} left ({_share(free, self.limit)}) of {self.owner}'s quota on {self.mount}, {mark}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

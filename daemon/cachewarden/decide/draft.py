@@ -4,12 +4,13 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from cachewarden.decide.appraisal import Appraiser
 from cachewarden.decide.choice import Candidate
 from cachewarden.decide.goals import Goal
 from cachewarden.decide.ledger import Ledger, by_device
 from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Snapshot
 from cachewarden.model.plans import Action, Plan, Shortfall, Skip, Standing
-from cachewarden.model.policies import Keep
+from cachewarden.model.policies import Settings
 from cachewarden.model.units import Bytes, Inodes
 
 FRUITLESS = "could free nothing last time, and nothing has changed since"
@@ -20,19 +21,20 @@ class Draft:
     """``pursued``: goals that acted; whether they were reached is judged by the books at the end."""
 
     snapshot: Snapshot
-    keep: Keep
+    settings: Settings
     ledger: Ledger
     read_only: Mapping[int, Filesystem]
+    appraiser: Appraiser
     actions: list[Action] = field(default_factory=list)
     skips: dict[str, str] = field(default_factory=dict)
     pursued: list[Goal] = field(default_factory=list)
     standings: list[Standing] = field(default_factory=list)
 
     @classmethod
-    def of(cls, snapshot: Snapshot, keep: Keep) -> "Draft":
+    def of(cls, snapshot: Snapshot, settings: Settings) -> "Draft":
         """An empty plan for a snapshot."""
         read_only = {device: each for device, each in by_device(snapshot).items() if each.read_only}
-        return cls(snapshot, keep, Ledger(snapshot), read_only)
+        return cls(snapshot, settings, Ledger(snapshot), read_only, Appraiser(snapshot, settings))
 
     def unfit(self, cache: MeasuredCache) -> str | None:
         """Why nothing can be removed from a cache, whatever is in it."""

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from cachewarden.decide.conditions import CacheSize, Condition, FreeInodes, FreeSpace, ToFree
-from cachewarden.decide.ledger import Change, Ledger, by_device
+from cachewarden.decide.conditions import CacheSize, Condition, FreeInodes, FreeQuota, FreeSpace, ToFree
+from cachewarden.decide.ledger import Change, Ledger, by_device, quota_key
 from cachewarden.model.caches import Filesystem, MeasuredCache, Snapshot
-from cachewarden.model.policies import Match, Policy
+from cachewarden.model.policies import Match, Policy, SpaceOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +69,14 @@ def goals_of(policy: Policy, snapshot: Snapshot, caches: tuple[MeasuredCache, ..
         for cache in caches:
             filesystem = filesystems.get(cache.device)
             size = CacheSize.of(cache, filesystem.total if filesystem else 0, policy.size)
-            yield Goal(policy, cache.cache.path, (cache,), (size, *_of_filesystem(policy, filesystem)))
+            yield Goal(policy, cache.cache.path, (cache,), (size, *_of_filesystem(policy, filesystem, cache)))
+    elif policy.free_space is not None and policy.free_space_of is SpaceOf.QUOTA:
+        yield from _of_quotas(policy, filesystems, caches)
     elif policy.free_space is not None or policy.free_inodes is not None:
         for filesystem in sorted(filesystems.values(), key=lambda each: (each.mount, each.device)):
             there = tuple(cache for cache in caches if cache.device == filesystem.device)
             if there:
-                yield Goal(policy, filesystem.mount, there, _of_filesystem(policy, filesystem))
+                yield Goal(policy, filesystem.mount, there, _of_filesystem(policy, filesystem, there[0]))
     elif caches:
         yield Goal(policy, "all", caches, () if policy.to_free is None else (ToFree(policy.to_free),))
 
@@ -88,9 +90,26 @@ def cannot_be_judged(policy: Policy, cache: MeasuredCache, filesystems: dict[int
     return f"the filesystem it is on was not measured, and {policy.name} has marks on it"
 
 
-def _of_filesystem(policy: Policy, filesystem: Filesystem | None) -> tuple[Condition, ...]:
+def _of_quotas(
+    policy: Policy, filesystems: dict[int, Filesystem], caches: tuple[MeasuredCache, ...]
+) -> Iterator[Goal]:
+    """One for each owner on each filesystem: nobody's quota is helped by what others lose."""
+    by_owner: dict[tuple[int, int], list[MeasuredCache]] = {}
+    for cache in caches:
+        by_owner.setdefault(quota_key(cache), []).append(cache)
+    for (_, device), own in sorted(by_owner.items()):
+        filesystem = filesystems.get(device)
+        if filesystem:
+            place = f"{own[0].cache.owner.name}'s quota on {filesystem.mount}"
+            yield Goal(policy, place, tuple(own), _of_filesystem(policy, filesystem, own[0]))
+
+
+def _of_filesystem(policy: Policy, filesystem: Filesystem | None, cache: MeasuredCache) -> tuple[Condition, ...]:
+    """``cache``: whose owner's quota counts, where it is about quotas."""
     found: list[Condition] = []
-    if filesystem and policy.free_space:
+    if filesystem and policy.free_space and policy.free_space_of is SpaceOf.QUOTA:
+        found.append(FreeQuota.of(cache, filesystem.mount, policy.free_space))
+    elif filesystem and policy.free_space:
         found.append(FreeSpace.of(filesystem, policy.free_space))
     if filesystem and policy.free_inodes:
         found.append(FreeInodes.of(filesystem, policy.free_inodes))

@@ -13,17 +13,23 @@ Inode = tuple[int, int]
 class Change(NamedTuple):
     """What one removal changes: bytes and inodes that the filesystem gets back, bytes that leave the cache.
 
-    A file that is hard-linked elsewhere leaves its cache without being freed.
+    A file that is hard-linked elsewhere leaves its cache without being freed. ``maybe``: see ``Entry``.
     """
 
     freed: int
     inodes: int
     leaves: int
+    maybe: int = 0
 
 
 def key_of(cache: MeasuredCache) -> CacheKey:
     """Names a cache within a snapshot."""
     return cache.cache.owner.uid, cache.cache.path
+
+
+def quota_key(cache: MeasuredCache) -> tuple[int, int]:
+    """Names an owner's quota within a snapshot: the uid, and the device that the cache is on."""
+    return cache.cache.owner.uid, cache.device
 
 
 def by_device(snapshot: Snapshot) -> dict[int, Filesystem]:
@@ -32,13 +38,19 @@ def by_device(snapshot: Snapshot) -> dict[int, Filesystem]:
 
 
 class Ledger:
-    """Free bytes and inodes per filesystem and bytes per cache, as they will be. Shared inodes count once."""
+    """Free bytes and inodes per filesystem and bytes per cache, as they will be. Shared inodes count once.
+
+    Where only bounds are known, the books hope for the upper one: so less is taken than may be needed, the disk is
+    asked, and the rest is taken then (the next round). The other way round too much would be gone for good.
+    ``quota``: what is left of an owner's on a filesystem.
+    """
 
     def __init__(self, snapshot: Snapshot) -> None:
         """Starts from what was measured."""
         filesystems = by_device(snapshot)
         self.free = {device: int(each.free) for device, each in filesystems.items()}
         self.inodes = {device: int(each.inodes_free) for device, each in filesystems.items()}
+        self.quota = {quota_key(each): int(each.quota.free) for each in snapshot.caches if each.quota}
         self.size = {key_of(each): int(each.size) for each in snapshot.caches}
         self.freed = 0
         self._gone: dict[CacheKey, set[str]] = {key_of(each): set() for each in snapshot.caches}
@@ -84,19 +96,20 @@ class Ledger:
         return freed
 
     def _change(self, key: CacheKey, entry: Entry, *, pending: bool) -> Change:
-        freed, inodes = int(entry.frees), int(entry.frees_inodes)
-        linked_elsewhere, here = int(entry.size) - freed, 0
+        freed, inodes, maybe = int(entry.frees), int(entry.frees_inodes), int(entry.maybe)
+        linked_elsewhere, here, perhaps = int(entry.size) - freed, 0, 0
         names_gone, names_here = self._names_gone, self._names_here
         for share in entry.shares:
             inode, size = (share.device, share.inode), share.frees
             names = share.held if pending else 0
-            linked_elsewhere -= size
+            linked_elsewhere -= size + share.maybe
             if names_gone.get(inode, 0) + names >= share.needed:
                 freed += size
                 inodes += 1
+                perhaps += share.maybe
             elif names_here and names_here.get((key, inode)) == names:
-                here += size
-        return Change(freed, inodes, freed + here + max(0, linked_elsewhere))
+                here += size + share.maybe
+        return Change(freed, inodes, freed + perhaps + here + max(0, linked_elsewhere), maybe + perhaps)
 
     def _book(self, key: CacheKey, device: int, entry: Entry, change: Change, sign: int) -> None:
         names_gone, names_here = self._names_gone, self._names_here
@@ -106,9 +119,13 @@ class Ledger:
             if names_here and (key, inode) in names_here:
                 names_here[key, inode] -= names
         self.size[key] -= sign * change.leaves
-        self.free[device] = self.free.get(device, 0) + sign * change.freed
+        hoped = sign * (change.freed + change.maybe)
+        self.free[device] = self.free.get(device, 0) + hoped
+        owners = key[0], device
+        if owners in self.quota:
+            self.quota[owners] += hoped
         self.inodes[device] = self.inodes.get(device, 0) + sign * change.inodes
-        self.freed += sign * change.freed
+        self.freed += hoped
 
 
 def _linked_elsewhere(cache: MeasuredCache) -> dict[Inode, int]:

@@ -19,7 +19,7 @@ def decide(snapshot: Snapshot, settings: Settings) -> Plan:
 
     Never takes an entry with a hold or one that ``keep`` names; never goes more than one entry beyond a stop mark.
     """
-    draft = Draft.of(snapshot, settings.keep)
+    draft = Draft.of(snapshot, settings)
     _leftovers(draft)
     for policy in settings.policies:
         draft.standings.append(_policy(draft, policy))

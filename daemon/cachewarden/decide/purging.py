@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cachewarden.decide.choice import SORTING, Candidate, concerns, why_it_goes, why_it_stays
+from cachewarden.decide.choice import Candidate, concerns, why_it_goes
 from cachewarden.decide.draft import FRUITLESS, Draft, where
 from cachewarden.decide.goals import Goal
 from cachewarden.decide.ledger import CacheKey, Change, key_of
@@ -15,6 +15,8 @@ from cachewarden.model.policies import Policy
 from cachewarden.model.units import Bytes, Inodes
 
 _FREES_NOTHING = "removing it frees nothing"
+_SHARED = "other files, or snapshots, share its bytes: removing it may free nothing"
+_OPENED = "a process has it open: removing it frees nothing before that is closed"
 _Stuck = frozenset[tuple[CacheKey, str]]
 
 
@@ -68,20 +70,20 @@ def eligible(draft: Draft, goal: Goal, stuck: _Stuck = frozenset()) -> tuple[lis
     """What the policy may take, in its order, and by path what must stay, with the reasons."""
     found: list[Candidate] = []
     stays: dict[str, str] = {}
-    policy, now = goal.policy, draft.snapshot.taken_at
+    policy = goal.policy
     for cache in goal.caches:
         unfit, gone = draft.unfit(cache), draft.ledger.gone_of(cache)
         for entry in cache.entries:
             if entry.path in gone or not concerns(policy, entry):
                 continue
-            reason = unfit or why_it_stays(policy, draft.keep, entry, now)
+            reason = unfit or draft.appraiser.why_it_stays(policy, cache, entry)
             if reason is None and stuck and (key_of(cache), entry.path) in stuck:
                 reason = f"it {FRUITLESS}"
             if reason is None:
                 found.append((cache, entry))
             else:
                 stays[where(cache, entry)] = reason
-    return sorted(found, key=SORTING[policy.order]), stays
+    return sorted(found, key=draft.appraiser.sorting(policy.order)), stays
 
 
 def _attempt(draft: Draft, goal: Goal, stuck: _Stuck, outlook: Outlook) -> _Attempt | None:
@@ -115,11 +117,17 @@ def _choose(draft: Draft, goal: Goal, found: Iterable[Candidate]) -> list[_Taken
         if not goal.advances(one.change):
             if not entry.shares:
                 _put_back(draft, [one])
-                draft.skip(where(cache, entry), _FREES_NOTHING)
+                draft.skip(where(cache, entry), _why_for_nothing(entry))
                 continue
             hopes.append(one)
         taken.append(one)
     return _settled(draft, goal, taken, hopes)
+
+
+def _why_for_nothing(entry: Entry) -> str:
+    if entry.held_open:
+        return _OPENED
+    return _SHARED if entry.maybe or any(share.maybe for share in entry.shares) else _FREES_NOTHING
 
 
 def _settled(draft: Draft, goal: Goal, taken: list[_Taken], hopes: list[_Taken]) -> list[_Taken]:
@@ -130,7 +138,7 @@ def _settled(draft: Draft, goal: Goal, taken: list[_Taken], hopes: list[_Taken])
     _put_back(draft, taken)
     for one in hopes:
         if id(one) in vain:
-            draft.skip(where(one.cache, one.entry), _FREES_NOTHING)
+            draft.skip(where(one.cache, one.entry), _why_for_nothing(one.entry))
     return _take(draft, _cache_by_cache(one for one in taken if id(one) not in vain))
 
 
@@ -168,7 +176,9 @@ def _enter(draft: Draft, policy: str, reason: str, taken: Iterable[_Taken]) -> N
         entries = tuple(Chosen(one.entry, why_it_goes(one.entry, now), Bytes(one.change.freed)) for one in part)
         frees = Bytes(sum(one.change.freed for one in part))
         inodes = Inodes(sum(one.change.inodes for one in part))
-        draft.actions.append(Purge(policy, part[0].cache.cache, entries, frees, inodes, reason))
+        maybe = Bytes(sum(one.change.maybe for one in part))
+        held = Bytes(sum(one.entry.held_open for one in part))
+        draft.actions.append(Purge(policy, part[0].cache.cache, entries, frees, inodes, reason, maybe, held))
 
 
 def _tell(outlook: Outlook, attempt: _Attempt) -> None:

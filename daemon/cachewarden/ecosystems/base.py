@@ -1,8 +1,8 @@
 """What an ecosystem must be able to tell. ``registry`` lists those there are."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar, cast
 
 from cachewarden.model.caches import Cache, Entry, Kind, MeasuredCache, Owner, Problem
 from cachewarden.model.units import Instant
@@ -60,6 +60,27 @@ def strange_key(place: str, key: str, known: Collection[str]) -> StrangeKey:
     return StrangeKey(place, key[:80], near[0] if near else None)
 
 
+_Answer = TypeVar("_Answer")
+
+
+class OneLook:
+    """What is found out once for all caches of one look at an owner.
+
+    ``environments`` are the prefixes that all ecosystems know of: packages of one are found in those of another.
+    """
+
+    def __init__(self, environments: tuple[str, ...] = ()) -> None:
+        """Nothing is looked for before it is asked for."""
+        self.environments = environments
+        self._answers: dict[object, object] = {}
+
+    def once(self, find: "Callable[[Context], _Answer]", context: "Context") -> _Answer:
+        """What ``find`` said when it was asked first."""
+        if find not in self._answers:
+            self._answers[find] = find(context)
+        return cast(_Answer, self._answers[find])
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What measuring and guarding need beside the cache itself."""
@@ -68,6 +89,7 @@ class Context:
     located: Located
     processes: Processes
     now: Instant
+    look: OneLook = field(default_factory=OneLook)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cachewarden.ecosystems.conda_worth import NOWHERE, Origin, Worth, distribution_of, origin_of
 from cachewarden.ecosystems.trees import (
@@ -268,7 +268,8 @@ def _facts(draft: Draft, cached: int, standing: Mapping[str, Origin], archives: 
     size = sum(node.stat.st_size for node in draft.nodes)
     if draft.kind is Kind.TARBALL:
         origin = standing.get(distribution_of(draft.path), NOWHERE)
-        return worth.of_archive(draft.distribution, origin, cached, size)
+        facts = worth.of_archive(draft.distribution, origin, cached, size)
+        return worth.shared(replace(facts, standing=distribution_of(draft.path) in standing))
     return worth.shared(Facts(Regain.DOWNLOAD, Bytes(size)) if draft.kind is Kind.INDEX else Facts(Regain.NOTHING))
 
 

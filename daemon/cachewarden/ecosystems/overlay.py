@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from cachewarden.ecosystems.base import Edit, Surroundings
-from cachewarden.model.caches import Owner
+from cachewarden.model.caches import Owner, Quota
 from cachewarden.system.ports import Files, Folder, Mount, Space
 
 
@@ -90,6 +90,9 @@ class _Overlay:
 
     def space(self, path: str) -> Space:
         return self._files.space(path)
+
+    def quota(self, path: str, uid: int) -> Quota | None:
+        return self._files.quota(path, uid)
 
     def is_roots_alone(self, path: str) -> bool:
         return self._files.is_roots_alone(path)

@@ -18,6 +18,7 @@ from cachewarden.ecosystems.pip_http import HttpTree
 from cachewarden.ecosystems.pip_shape import is_an_entry
 from cachewarden.ecosystems.pip_shards import Draft, Shard
 from cachewarden.ecosystems.pip_wheels import WheelTree, why_a_wheel_stays
+from cachewarden.ecosystems.pip_worth import appraise
 from cachewarden.ecosystems.running import describe, first_running
 from cachewarden.ecosystems.trees import Tally, is_file, is_folder, reason, weigh_strangers
 from cachewarden.model.caches import OWN_NAMES, Cache, Entry, Kind, MeasuredCache, Problem
@@ -69,7 +70,7 @@ class Pip:
             if found is None:
                 strangers.append(node)
         problems.extend(weigh_strangers(folder, strangers, tally))
-        entries = _held([draft.entry() for draft in drafts], cache, context)
+        entries = _held([draft.entry(worth) for draft, worth in appraise(drafts, folder, context)], cache, context)
         return Measured(
             MeasuredCache(cache, folder.stat().st_dev, Bytes(tally.size), tuple(entries)), tuple(problems)
         )
@@ -160,6 +161,7 @@ def _selfcheck(shard: Shard, node: Node) -> Draft:
     draft = Draft(shard, [node], Kind.DEBRIS if node.name.endswith(".tmp") else Kind.INDEX)
     draft.tally.add(node.stat)
     draft.tally.accessed = node.stat.st_atime_ns
+    draft.clues.fetch = node.stat.st_size
     return draft
 
 

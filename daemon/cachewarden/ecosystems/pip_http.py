@@ -8,10 +8,12 @@ import re
 from collections.abc import Iterator
 
 from cachewarden.ecosystems import pip_names
+from cachewarden.ecosystems.interpreters import Tag
 from cachewarden.ecosystems.msgpack import Blob, Fetch
 from cachewarden.ecosystems.pip_names import Body, Named
 from cachewarden.ecosystems.pip_shards import Draft, Shard, ShardTree, descend
 from cachewarden.ecosystems.trees import Tally, is_file, reason
+from cachewarden.ecosystems.wheel_file import tags_of_wheel
 from cachewarden.model.caches import Kind, Problem
 from cachewarden.system.ports import Folder, Node
 
@@ -55,6 +57,8 @@ class HttpTree:
         if key.endswith(".tmp") or files[0].name != key:
             return draft  # a body without its metadata is never a hit
         draft.kind = Kind.DOWNLOAD
+        # The body, where it has a file of its own: a revalidation writes the metadata again (pip's network/cache.py).
+        draft.clues.cached, draft.clues.fetch = files[-1].stat.st_mtime_ns, files[-1].stat.st_size
         try:
             self._identify(folder, draft)
         except OSError as error:
@@ -65,13 +69,18 @@ class HttpTree:
         response = pip_names.response_of(_fetcher(folder, draft.nodes[0].name))
         if response is None:
             return
-        body = _body(folder, draft, response)
+        packed = _packed_body(folder, draft, response)
+        draft.clues.fetch = packed.size
+        body = pip_names.plain_body(response, packed)
         if pip_names.is_page(response):
             draft.kind, draft.named = Kind.INDEX, pip_names.page_name(body)
             self._pages.append(draft)
             return
         nature = pip_names.nature_of(body)
         draft.kind = Kind.INDEX if nature.index else Kind.DOWNLOAD
+        draft.clues.source = nature.source or response.headers.get("x-pypi-file-package-type") == "sdist"
+        draft.clues.wheel = nature.wheel and not draft.clues.source
+        draft.clues.python = response.headers.get("x-pypi-file-python-version")
         by_headers = pip_names.named_by_headers(response)
         draft.named = by_headers if by_headers.version else nature.name()
 
@@ -98,6 +107,16 @@ class HttpTree:
                     yield from pip_names.links_of_page(_body(folder, page, response))
         except OSError as error:
             self.problems.append(Problem(f"{cache.path}/{page.path}", reason(error)))
+
+
+def read_tags(cache: Folder, draft: Draft) -> tuple[Tag, ...]:
+    """Of a wheel that was downloaded, as it says itself; empty when it does not."""
+    try:
+        with descend(cache, draft.shard.path) as folder:
+            response = pip_names.response_of(_fetcher(folder, draft.nodes[0].name))
+            return tags_of_wheel(_packed_body(folder, draft, response)) if response else ()
+    except OSError:
+        return ()
 
 
 def _fetcher(folder: Folder, name: str) -> Fetch:

@@ -25,6 +25,7 @@ _OCTAL = re.compile(rb"[0-7]*")
 _SDIST_ENDINGS = (".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tar.xz")
 _LONGEST_PAGE = 16 << 20
 _TAIL = 65_536
+_LONGEST_NAME = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,13 @@ def named_by_file(file_name: str) -> Named:
     return Named()
 
 
+def named_distribution(folder: str) -> Named | None:
+    """``six-1.16.0.dist-info`` -> name and version: what is installed; ``None`` for any other name."""
+    name, _, version = folder.removesuffix(".dist-info").partition("-")
+    named = _named(name, version) if folder.endswith(".dist-info") and len(folder) < _LONGEST_NAME else None
+    return named if named and named.version else None
+
+
 def named_by_url(url: str) -> Named:
     """By the file that a URL ends with; nobody for what is no URL."""
     try:
@@ -168,19 +176,21 @@ def page_name(body: Body) -> Named:
 
 @dataclass(frozen=True, slots=True)
 class Nature:
-    """What a body is: a page or metadata (``index``) or something to install, and how to name it."""
+    """What a body is: a page or metadata (``index``), a ``wheel``, an sdist (``source``), and how to name it."""
 
     index: bool
     name: Callable[[], Named]
+    wheel: bool = False
+    source: bool = False
 
 
 def nature_of(body: Body) -> Nature:
     """Decides by the first bytes."""
     head = body.fetch(0, 4096)
     if head[:4] == b"PK\x03\x04":
-        return Nature(index=False, name=lambda: _zip_name(body))
+        return Nature(index=False, name=lambda: _zip_name(body), wheel=True)
     if head[:2] == b"\x1f\x8b":
-        return Nature(index=False, name=lambda: _tar_name(head))
+        return Nature(index=False, name=lambda: _tar_name(head), source=True)
     if head.startswith(b"Metadata-Version:"):
         return Nature(index=True, name=lambda: _metadata_name(head))
     if head.lstrip()[:1] in {b"{", b"<"}:

@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from cachewarden.ecosystems.direct_url import Origin
+from cachewarden.ecosystems.interpreters import Tag
 from cachewarden.ecosystems.pip_names import Named
 from cachewarden.ecosystems.trees import Tally, blocks, identity, is_folder, reason, weigh_strangers
 from cachewarden.model.caches import Entry, Kind, Problem, Share
 from cachewarden.model.units import Bytes, Inodes, Instant
-from cachewarden.model.worth import Facts, Regain, Signal
+from cachewarden.model.worth import Facts, Signal
 from cachewarden.system.ports import Folder, Node
 
 RANKS = {Kind.DEBRIS: 0, Kind.INDEX: 20, Kind.DOWNLOAD: 40, Kind.BUILT_WHEEL: 60}
@@ -37,6 +39,33 @@ class Shard:
 
 
 @dataclass(slots=True)
+class Clues:
+    """What was met on the way that tells what an entry is worth (see ``pip_worth``).
+
+    ``cached``: when it came into the cache, in ns; pip writes a body or a wheel once. ``fetch``: bytes that came over
+    the wire for it. ``source``: it is an sdist, ``wheel``: a wheel that was downloaded; ``python``: what the index
+    says that is for (``cp311``). ``tags`` and ``origin`` are those of a wheel that was built.
+    """
+
+    cached: int = 0
+    fetch: int | None = None
+    source: bool = False
+    wheel: bool = False
+    python: str | None = None
+    tags: tuple[Tag, ...] = ()
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What is known of an entry beside its files."""
+
+    last_used: Instant
+    signal: Signal
+    facts: Facts
+
+
+@dataclass(slots=True)
 class Draft:
     """An entry in the making: the nodes at the bottom of ``shard`` that belong together."""
 
@@ -47,13 +76,14 @@ class Draft:
     named: Named = field(default_factory=Named)
     tree: bool = False
     hold: str | None = None
+    clues: Clues = field(default_factory=Clues)
 
     @property
     def path(self) -> str:
         """Relative to the cache root."""
         return f"{self.shard.path}/{self.nodes[0].name}".removeprefix("/")
 
-    def entry(self) -> Entry:
+    def entry(self, worth: Worth) -> Entry:
         """The finished entry."""
         alone, shares = self._folders_above()
         folders = sum(blocks(shard.node.stat) for shard in alone)
@@ -66,7 +96,7 @@ class Draft:
             frees=Bytes(self.tally.frees + folders),
             frees_inodes=Inodes(self.tally.frees_inodes + len(alone)),
             modified=Instant(self.tally.modified),
-            last_used=Instant(max(self.tally.accessed, self.tally.modified)),
+            last_used=worth.last_used,
             identity=identity(self.nodes[0].stat),
             rank=RANKS[self.kind],
             hold=self.hold,
@@ -74,8 +104,8 @@ class Draft:
             tree=self.tree,
             prune=self.shard.path.count("/"),
             shares=self.tally.shares() + shares,
-            signal=Signal.ACCESSED if self.tally.accessed > self.tally.modified else Signal.WRITTEN,
-            facts=_facts(self.kind, self.tally.size),
+            signal=worth.signal,
+            facts=worth.facts,
         )
 
     def _folders_above(self) -> tuple[list[Shard], tuple[Share, ...]]:
@@ -91,12 +121,6 @@ class Draft:
                 shared.append(Share(status.st_dev, status.st_ino, shard.entries, 1, Bytes(blocks(status))))
             shard = shard.parent
         return alone, tuple(shared)
-
-
-def _facts(kind: Kind, size: int) -> Facts:
-    if kind is Kind.DEBRIS:
-        return Facts(Regain.NOTHING)
-    return Facts(Regain.BUILD) if kind is Kind.BUILT_WHEEL else Facts(Regain.DOWNLOAD, Bytes(size))
 
 
 Bottom = Callable[[Folder, Shard, list[Node]], list[Node]]

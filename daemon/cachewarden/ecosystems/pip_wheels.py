@@ -4,9 +4,10 @@ Builds run inside the key's folder, in ``tmpXXXXXXXX`` (pip's ``wheel_builder.py
 that folder may go.
 """
 
-import json
 import re
 
+from cachewarden.ecosystems.direct_url import read_origin
+from cachewarden.ecosystems.interpreters import tags_of_file
 from cachewarden.ecosystems.pip_names import Named, named_by_file, named_by_url
 from cachewarden.ecosystems.pip_shards import Draft, Shard, ShardTree
 from cachewarden.ecosystems.trees import Tally, is_file, is_folder, reason, survey, weigh_strangers
@@ -16,8 +17,8 @@ from cachewarden.system.ports import Folder, Node
 BUILD = re.compile(r"tmp[a-z0-9_]{8}")
 BUILDING = "a build is under way in it, or was interrupted"
 FOREIGN = "it holds something that pip does not make"
+_MOST_TAGS = 64
 _REST = re.compile(r"[0-9a-f]{50}")
-_LONGEST_ORIGIN = 65_536
 _ORIGIN = "origin.json"
 
 
@@ -65,7 +66,7 @@ class WheelTree:
             draft.tally.add(inner.stat)
             draft.tally.accessed = max(draft.tally.accessed, inner.stat.st_atime_ns)
             if _is_of_a_wheel(inner):
-                draft.named = _better(draft.named, _name(folder, inner))
+                _learn(folder, inner, draft)
             else:
                 draft.hold = draft.hold or FOREIGN
                 self.problems.extend(weigh_strangers(folder, [inner], self._tally))
@@ -95,17 +96,18 @@ def _is_of_a_wheel(node: Node) -> bool:
     return is_file(node) and (node.name.endswith(".whl") or node.name == _ORIGIN)
 
 
-def _name(folder: Folder, node: Node) -> Named:
+def _learn(folder: Folder, node: Node, draft: Draft) -> None:
+    """What a wheel's name or its ``origin.json`` tells; pip writes that after the wheel (``wheel_builder.build``)."""
+    clues = draft.clues
     if node.name.endswith(".whl"):
-        return named_by_file(node.name)
-    if node.name != _ORIGIN:
-        return Named()
-    try:
-        origin = json.loads(folder.read(node.name, _LONGEST_ORIGIN))
-    except (OSError, ValueError, RecursionError):
-        return Named()
-    url = origin.get("url") if isinstance(origin, dict) else None
-    return named_by_url(url) if isinstance(url, str) else Named()
+        if len(clues.tags) < _MOST_TAGS:  # pip puts one wheel there; what else somebody puts there is not gathered
+            clues.tags += tags_of_file(node.name)
+        clues.cached = max(clues.cached, node.stat.st_mtime_ns)
+        draft.named = _better(draft.named, named_by_file(node.name))
+        return
+    clues.origin = read_origin(lambda most: folder.read(node.name, most))
+    if clues.origin:
+        draft.named = _better(draft.named, named_by_url(clues.origin.url))
 
 
 def _better(one: Named, other: Named) -> Named:

@@ -73,7 +73,7 @@ class Share:
     """An inode that is freed only together with other entries.
 
     For a hard-linked file ``needed`` is its link count and ``held`` the links within this entry; for a folder
-    ``needed`` is how many things are in it and ``held`` how many of them are this entry.
+    ``needed`` is how many things are in it and ``held`` how many of them are this entry. ``maybe``: see ``Entry``.
     """
 
     device: int
@@ -81,6 +81,7 @@ class Share:
     needed: int
     held: int
     frees: Bytes
+    maybe: Bytes = Bytes(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,9 @@ class Entry:
     go too once they are empty. ``frees`` is a lower bound: what removing exactly this entry gives back. ``rank``
     orders kinds, cheapest to lose first. ``hold`` is the reason why it must stay, ``None`` exactly when it may go.
     ``leftover`` marks trash of an interrupted removal of ours. ``signal`` tells by what sign ``last_used`` is known;
-    ``facts`` is ``None`` where nothing is known beyond the kind.
+    ``facts`` is ``None`` where nothing is known beyond the kind. ``maybe``: bytes beyond ``frees`` that may come back
+    as well, so that the truth lies between ``frees`` and the sum (extents that other files share, compressed ones).
+    ``held_open``: bytes, in neither of them, that come back only when a process closes what it has open.
     """
 
     path: str
@@ -114,6 +117,24 @@ class Entry:
     shares: tuple[Share, ...] = ()
     signal: Signal = Signal.WRITTEN
     facts: Facts | None = None
+    maybe: Bytes = Bytes(0)
+    held_open: Bytes = Bytes(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a user may take up on one filesystem, and takes up. ``limit`` is the lower of the two limits that are set:
+
+    beyond the soft one nothing can be written either, once the days of grace are over.
+    """
+
+    limit: Bytes
+    used: Bytes
+
+    @property
+    def free(self) -> Bytes:
+        """What is left of it."""
+        return Bytes(max(0, self.limit - self.used))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +142,7 @@ class MeasuredCache:
     """A cache with all its entries; ``size`` is what ``du`` says of its root, each inode once.
 
     ``read_only``: nothing can be written where it is mounted, though the filesystem may be writable elsewhere: the
-    sandbox of a service does that.
+    sandbox of a service does that. ``quota``: its owner's on that filesystem, ``None`` where there is none.
     """
 
     cache: Cache
@@ -129,6 +150,7 @@ class MeasuredCache:
     size: Bytes
     entries: tuple[Entry, ...]
     read_only: bool = False
+    quota: Quota | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +205,7 @@ class Snapshot:
     as ``policy@place``, which go on to their ``until``. ``fruitless``: fingerprints of what each policy tried
     last without freeing anything. ``next_times``: when schedules come next, in words. ``unmovable``: caches, as
     ``uid path``, whose destination was found unfit, with the reason; ``waiting``: those that cannot be moved now.
+    ``online``: whether this machine has a way to some network, as far as it can tell.
     """
 
     taken_at: Instant
@@ -196,3 +219,4 @@ class Snapshot:
     relocations: tuple[RelocationSeen, ...] = ()
     unmovable: Mapping[str, str] = field(default_factory=dict)
     waiting: Mapping[str, str] = field(default_factory=dict)
+    online: bool = True

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cachewarden.model.caches import Cache, Entry, Filesystem, Kind, Problem
+from cachewarden.model.caches import Cache, Entry, Filesystem, Kind, Problem, Quota
 from cachewarden.model.relocations import Method, Moved, Prospect
 from cachewarden.model.units import Bytes, Inodes, Instant
 from cachewarden.model.worth import Regain
@@ -20,7 +20,10 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Purge:
-    """Remove these entries of one cache, in this order. ``frees`` is of the set: shared inodes counted once."""
+    """Remove these entries of one cache, in this order. ``frees`` is of the set: shared inodes counted once.
+
+    ``maybe`` and ``held_open`` are of the set too, as of an ``Entry``.
+    """
 
     policy: str
     cache: Cache
@@ -28,6 +31,8 @@ class Purge:
     frees: Bytes
     frees_inodes: Inodes
     reason: str
+    maybe: Bytes = Bytes(0)
+    held_open: Bytes = Bytes(0)
 
     def why(self, chosen: Chosen) -> str:
         """Why one of the entries goes, for the history."""
@@ -109,7 +114,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class RemovedEntry:
-    """An entry that is gone, the bytes the filesystem got back for it, and how it comes back (``None``: unknown)."""
+    """An entry that is gone, the bytes the filesystem got back for it, and how it comes back (``None``: unknown).
+
+    ``maybe``: bytes beyond ``freed`` that may have come back as well; ``held_open``: those that come back later.
+    """
 
     path: str
     kind: Kind
@@ -118,6 +126,17 @@ class RemovedEntry:
     freed: Bytes
     reason: str
     regain: Regain | None = None
+    maybe: Bytes = Bytes(0)
+    held_open: Bytes = Bytes(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that has removed files open, and the bytes that come back when it closes them."""
+
+    pid: int
+    name: str
+    size: Bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +150,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an action really did. ``incomplete`` when it was stopped before its end; ``moved`` of a move."""
+    """What an action really did. ``incomplete`` when it was stopped before its end; ``moved`` of a move.
+
+    ``maybe`` and ``held_open`` are the sums over ``removed``; ``holders`` are some of those who have it open.
+    ``quota``: the owner's afterwards.
+    """
 
     policy: str
     action: str
@@ -141,6 +164,10 @@ class Outcome:
     failures: tuple[Failure, ...] = ()
     incomplete: bool = False
     moved: Moved | None = None
+    maybe: Bytes = Bytes(0)
+    held_open: Bytes = Bytes(0)
+    holders: tuple[Holder, ...] = ()
+    quota: Quota | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,3 +188,13 @@ class CycleRecord:
     def freed(self) -> Bytes:
         """The sum over the outcomes."""
         return Bytes(sum(outcome.freed for outcome in self.outcomes))
+
+    @property
+    def maybe(self) -> Bytes:
+        """What may have been freed beyond that."""
+        return Bytes(sum(outcome.maybe for outcome in self.outcomes))
+
+    @property
+    def held_open(self) -> Bytes:
+        """What comes back only when processes close it."""
+        return Bytes(sum(outcome.held_open for outcome in self.outcomes))

@@ -25,6 +25,17 @@ class Order(StrEnum):
     LARGEST = "largest"
 
 
+class Offline(StrEnum):
+    """What may go while this machine has no way to any network."""
+
+    AS_USUAL = "as-usual"
+    KEEP_DOWNLOADS = "keep-downloads"
+
+
+LINK_SPEED = Bytes(2_000_000)
+"""Bytes a second, an assumption: 16 Mbit/s, a slow line at home or a board on a weak wireless network."""
+
+
 @dataclass(frozen=True, slots=True)
 class Amount:
     """An absolute number or a share of the filesystem (``percent``, 0 to 100); exactly one is set."""
@@ -51,6 +62,13 @@ class Marks:
     stop: Amount
 
 
+class SpaceOf(StrEnum):
+    """Whose free space a condition is about."""
+
+    FILESYSTEM = "filesystem"
+    QUOTA = "quota"
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """Which caches a policy looks at; an empty field matches all."""
@@ -66,7 +84,8 @@ class Policy:
     """One rule. Conditions that are set must all hold; no condition at all holds always.
 
     ``free_space`` and ``size`` marks are bytes or percent, ``free_inodes`` inodes or percent. ``packages`` and
-    ``to_free`` exist for removal by hand and have no key in the policy language.
+    ``to_free`` exist for removal by hand and have no key in the policy language. ``free_space_of``: whose free space,
+    that of the filesystem or that of the cache's owner by quota; percent are of the same.
     """
 
     name: str
@@ -84,6 +103,7 @@ class Policy:
     otherwise: ActionKind = ActionKind.REPORT
     packages: tuple[str, ...] = ()
     to_free: Bytes | None = None
+    free_space_of: SpaceOf = SpaceOf.FILESYSTEM
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +112,19 @@ class Keep:
 
     newer_than: Seconds = Seconds(3600)
     packages: tuple[str, ...] = ()
+    versions: int = 0
+    """So many of the newest versions of each package in each cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """How often, and whether events bring the next look forward."""
+    """How often, whether events bring the next look forward, and how long before a disk fills that is warned of."""
 
     interval: Seconds = Seconds(300)
     react: bool = True
+    horizon: Seconds = Seconds(604_800)
+    trace: bool = False
+    trace_names: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +137,22 @@ class ExtraCache:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A whole configuration. ``owners`` is ``None`` for ``auto``; ``files`` are those it was read from."""
+    """A whole configuration. ``owners`` is ``None`` for ``auto``; ``files`` are those it was read from.
+
+    ``link_speed`` is in bytes a second.
+    """
 
     watch: Watch = field(default_factory=Watch)
     owners: tuple[str, ...] | None = None
     caches: tuple[ExtraCache, ...] = ()
     keep: Keep = field(default_factory=Keep)
+    link_speed: Bytes = LINK_SPEED
+    offline: Offline = Offline.AS_USUAL
     policies: tuple[Policy, ...] = ()
     files: tuple[str, ...] = ()
 
 
 __all__ = [
-    "ActionKind", "Amount", "Bytes", "ExtraCache", "Inodes", "Keep", "Marks", "Match", "Order", "Policy", "Settings",
-    "Watch",
+    "LINK_SPEED", "ActionKind", "Amount", "Bytes", "ExtraCache", "Inodes", "Keep", "Marks", "Match", "Offline",
+    "Order", "Policy", "Settings", "SpaceOf", "Watch",
 ]  # fmt: skip

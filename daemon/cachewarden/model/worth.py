@@ -41,7 +41,7 @@ class Facts:
     ``build``: seconds that building takes, ``measured`` where pip's own time stamps tell, else estimated; ``None``
     where nothing is known. ``uses``: how often a use was noticed since it was cached, the first not counted.
     ``installed``: whether an environment has it now, ``None`` where that cannot be seen. ``orphan``: it is for an
-    interpreter that is no longer on this machine.
+    interpreter that is no longer on this machine. ``standing``: the package in this archive is unpacked.
     """
 
     regain: Regain
@@ -51,3 +51,4 @@ class Facts:
     uses: int = 0
     installed: bool | None = None
     orphan: bool = False
+    standing: bool = False

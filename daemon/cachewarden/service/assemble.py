@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
+from cachewarden.decide.ledger import quota_key
 from cachewarden.model.caches import (
     Cache,
     Entry,
@@ -85,6 +86,7 @@ def without(
     snapshot: Snapshot, purges: Iterable[Purge], outcomes: Iterable[Outcome], latest: Mapping[int, Filesystem]
 ) -> Snapshot:
     """The snapshot after removals: what went is left out, what failed is held for the rest of the cycle."""
+    outcomes = tuple(outcomes)
     gone: dict[tuple[int, str], dict[str, int]] = {}
     failed: dict[tuple[int, str], dict[str, str]] = {}
     for outcome in outcomes:
@@ -98,11 +100,18 @@ def without(
         snapshot,
         caches=tuple(
             _after(cache, gone.get(key, {}), failed.get(key, {}), tried.get(key, set()))
-            for cache in snapshot.caches
+            for cache in _with_quotas(snapshot.caches, outcomes)
             for key in (_key(cache.cache),)
         ),
         filesystems=tuple(latest.get(each.device, each) for each in snapshot.filesystems),
     )
+
+
+def _with_quotas(caches: tuple[MeasuredCache, ...], outcomes: Iterable[Outcome]) -> Iterable[MeasuredCache]:
+    """As they are after removals. A quota is of all of an owner's caches on a filesystem."""
+    told = {_key(outcome.cache): outcome.quota for outcome in outcomes if outcome.quota}
+    latest = {quota_key(each): told[_key(each.cache)] for each in caches if _key(each.cache) in told}
+    return (replace(each, quota=latest.get(quota_key(each), each.quota)) for each in caches)
 
 
 def at_rest(snapshot: Snapshot, owners: Collection[int]) -> Snapshot:

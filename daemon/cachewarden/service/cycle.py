@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from cachewarden.decide.planner import decide, fingerprints
@@ -46,8 +46,16 @@ class _Done:
 class Cycle:
     """Runs the stages for all owners. One at a time: the caller holds the lock."""
 
-    def __init__(self, workers: Workers, clock: Clock, remembering: Remembering, hooks: Hooks) -> None:
-        """``hooks`` are asked and told while it goes on."""
+    def __init__(
+        self,
+        workers: Workers,
+        clock: Clock,
+        remembering: Remembering,
+        hooks: Hooks,
+        online: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """``hooks`` are asked and told while it goes on; ``online`` tells whether there is a way to a network."""
+        self._online = online
         self._workers = workers
         self._clock = clock
         self._remembering = remembering
@@ -73,7 +81,7 @@ class Cycle:
                 problems.append(Problem(owner.home, str(error)))
                 blind = True
         snapshot = assemble(looks, problems, settings, self._clock.now(), blind=blind)
-        self.seen = self._remembering.recall(snapshot, settings)
+        self.seen = self._remembering.recall(replace(snapshot, online=self._online()), settings)
         return self.seen
 
     def heard(self, owner: Owner, path: str, entries: Iterable[str]) -> None:
@@ -147,12 +155,13 @@ class Cycle:
             elif not purges:
                 return snapshot
             else:
+                before = {each.device: each for each in snapshot.filesystems}
                 outcomes = self._act(purges, done)
                 self._remembering.judge(fingerprints(plan, snapshot), outcomes)
                 vain.update(_in_vain(outcomes))
                 snapshot = replace(without(snapshot, purges, outcomes, self._latest), engaged=plan.engaged)
                 snapshot = at_rest(snapshot, {uid for uid, rounds in vain.items() if rounds >= _MOST_IN_VAIN})
-                settings = _less_to_free(settings, sum(outcome.freed for outcome in outcomes))
+                settings = _less_to_free(settings, _credit(before, outcomes, self._latest))
             if not self._hooks.may_go_on():
                 break
         # What is lacking must be said as it is, not as it would be after more removals.
@@ -226,6 +235,13 @@ def _chosen(owners: tuple[Owner, ...], settings: Settings, problems: list[Proble
         if name not in known
     )
     return [owner for owner in owners if owner.name in settings.owners]
+
+
+def _credit(before: Mapping[int, Filesystem], outcomes: list[Outcome], latest: Mapping[int, Filesystem]) -> int:
+    """What a round freed. Where only bounds are known, what the disks gained decides, as far as the bounds allow."""
+    sure = sum(outcome.freed for outcome in outcomes)
+    gained = sum(each.free - before[device].free for device, each in latest.items() if device in before)
+    return min(max(sure, gained), sure + sum(outcome.maybe for outcome in outcomes))
 
 
 def _less_to_free(settings: Settings, freed: int) -> Settings:

@@ -14,7 +14,7 @@ from cachewarden.model.caches import Snapshot
 from cachewarden.model.errors import BusyError, ConfigError, UsageError, WorkerError
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.policies import Settings
-from cachewarden.model.units import human_bytes
+from cachewarden.model.units import NANOSECONDS, human_bytes
 from cachewarden.record import ERROR, INFO, WARNING, Event, Recorder
 from cachewarden.service.bell import Bell
 from cachewarden.service.config_watch import ConfigWatch
@@ -25,6 +25,7 @@ from cachewarden.service.program import Program
 from cachewarden.service.reaching import Reaching
 from cachewarden.service.sampling import Sampler, marks_of
 from cachewarden.service.schedule import Schedule
+from cachewarden.service.sizes import foretell
 from cachewarden.service.talking import Hooks
 from cachewarden.service.watches import Watchers, ready_filenos
 from cachewarden.service.workers import LaunchedWorkers
@@ -41,6 +42,7 @@ _SETTLE = 2.0
 _SETTLE_CONFIG = 0.7
 _SETTLE_MOUNTS = 0.5
 _BUSY_AGAIN = 30.0
+_DAY = 86_400 * NANOSECONDS
 
 
 class Daemon:
@@ -73,6 +75,7 @@ class Daemon:
         self._next_look: tuple[float, str] | None = (time.monotonic(), "start")
         self._earliest = 0.0
         self._status = "starting"
+        self._foretold = -1
 
     def run(self, for_seconds: int | None) -> int:
         """The exit status: 0 when it was asked to end, 1 when it cannot go on."""
@@ -210,12 +213,20 @@ class Daemon:
         self._tell_state()
         self._sampler.remember(marks_of(self._settings, record.after))
         seen = self._cycle.seen or Snapshot(record.started_at)
+        self._foretell(seen)
         self._mount_watch.follow(seen, self._settings)
         if goes_on(record) or self._cycle.owes_turns:
             self._bring_forward(0, "a move goes on", at_once=self._hurry.may())
         if not self._stopping:
             self._watchers.follow(seen, self._settings)
         self._notifier.say(f"STATUS={_status(record)}")
+
+    def _foretell(self, seen: Snapshot) -> None:
+        """Once a day, as there is one point a day, and when the policies were changed."""
+        day = seen.taken_at // _DAY
+        if day != self._foretold:
+            self._foretold = day
+            self._recorder.forecast(foretell(self._store, seen, self._settings), self._settings.watch.horizon)
 
     def _tell_state(self) -> None:
         if self._store.trouble:
@@ -240,6 +251,7 @@ class Daemon:
         else:
             if asked or settings != self._settings:
                 self._settings = settings
+                self._foretold = -1
                 self._watchers.end_all()
                 self._schedule.start(settings)
                 names = ", ".join(policy.name for policy in settings.policies) or "none"

@@ -15,6 +15,9 @@ from cachewarden.service.cycle import Cycle
 from cachewarden.service.reaching import FILE as REACH
 from cachewarden.service.remembering import Remembering
 from cachewarden.service.talking import Hooks
+from cachewarden.service.tracing import FILE as TRACE
+from cachewarden.service.tracing import LIMIT as TRACE_LIMIT
+from cachewarden.service.tracing import Tracing
 from cachewarden.service.worker import Whom
 from cachewarden.service.workers import LaunchedWorkers, LocalWorkers, Workers
 from cachewarden.settings import loader
@@ -23,8 +26,10 @@ from cachewarden.system import privileges, state_folder, users
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.durable import TEMPORARY
 from cachewarden.system.files import RealFiles
+from cachewarden.system.growing_file import BEFORE, GrowingFile
 from cachewarden.system.launcher import Rules, fork_launcher
 from cachewarden.system.lock import Lock
+from cachewarden.system.machine import has_a_way_out
 from cachewarden.system.memory import Store
 from cachewarden.system.runas import be_service
 from cachewarden.system.store import FILE, SqliteStore
@@ -32,6 +37,7 @@ from cachewarden.system.store import FILE, SqliteStore
 SYSTEM_CONFIG = "/etc/cachewarden"
 SYSTEM_STATE = "/var/lib/cachewarden"
 _DAEMON_LOCK = "daemon.lock"
+_OF_THE_STATE = (FILE, f"{FILE}-journal", _DAEMON_LOCK, TRACE, TRACE + BEFORE, REACH, f"{REACH}{TEMPORARY}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +119,7 @@ class Program:
             return
         self._is_shed = True
         if writing and os.geteuid() == 0:
-            names = (FILE, f"{FILE}-journal", _DAEMON_LOCK, REACH, f"{REACH}{TEMPORARY}")
-            state_folder.hand_over(self.state_folder, self._service, names)
+            state_folder.hand_over(self.state_folder, self._service, _OF_THE_STATE)
         preloading.for_a_stranger(self._service)
         be_service(self._service)
 
@@ -124,7 +129,8 @@ class Program:
 
     def cycle(self, workers: Workers, store: Store, hooks: Hooks) -> Cycle:
         """A cycle with the machine's own clock."""
-        return Cycle(workers, SystemClock(), Remembering(store), hooks)
+        tracing = Tracing(GrowingFile(os.path.join(self.state_folder, TRACE), TRACE_LIMIT))
+        return Cycle(workers, SystemClock(), Remembering(store, tracing), hooks, has_a_way_out)
 
     def _roster(self) -> list[Owner]:
         """Whom the launcher may become; it finds that out by itself, from root's files alone."""

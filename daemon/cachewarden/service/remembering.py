@@ -9,8 +9,11 @@ from cachewarden.model.plans import CycleRecord, Outcome
 from cachewarden.model.policies import Settings
 from cachewarden.model.units import NANOSECONDS, Instant
 from cachewarden.model.worth import Facts, Signal
+from cachewarden.service.sizes import Sizes
+from cachewarden.service.tracing import Tracing
 from cachewarden.settings import cron
 from cachewarden.system.memory import Memory, Sighting, Store
+from cachewarden.system.regrets import may_be_back
 
 _DAY = 86_400 * NANOSECONDS
 FORGET_AFTER = 180 * _DAY
@@ -39,11 +42,13 @@ class _Opened:
 class Remembering:
     """Keeps what policies remember in memory too, so that a store that does not work costs only the restart."""
 
-    def __init__(self, store: Store, most_opened: int = MOST_OPENED) -> None:
-        """Reads the memories once."""
+    def __init__(self, store: Store, tracing: Tracing | None = None, most_opened: int = MOST_OPENED) -> None:
+        """Reads the memories once. ``tracing``: where a trace goes, if the settings want one."""
         self._store = store
+        self._tracing = tracing
         self._most_opened = most_opened
         self._memories = store.memories()
+        self._sizes = Sizes(store)
         self._saved_at = Instant(0)
         self._failures: set[tuple[str, str, str]] = set()
         self._noted_at = Instant(0)
@@ -109,7 +114,9 @@ class Remembering:
         """A policy that freed nothing is not to try the same again; one that was only busy may."""
         for policy, fingerprint in tried.items():
             own = [outcome for outcome in outcomes if outcome.policy == policy]
-            in_vain = own and not any(outcome.freed or outcome.incomplete for outcome in own)
+            in_vain = own and not any(
+                outcome.freed or outcome.maybe or outcome.held_open or outcome.incomplete for outcome in own
+            )
             busy = any(failure.busy for outcome in own for failure in outcome.failures)
             self._remember(policy, fruitless=fingerprint if in_vain and not busy else None)
 
@@ -141,15 +148,30 @@ class Remembering:
         )
         if self._is_news(record) or record.id == self._saved:
             self._store.save_cycle(record)
+        self._sizes.note(snapshot, record)
         if record.finished_at - self._saved_at >= SIGHTINGS_EVERY or record.freed:
             self._saved_at = record.finished_at
+            self._sizes.save()
             gone = {(_place(each.cache), entry.path) for each in record.outcomes for entry in each.removed}
+            tracing = (
+                self._tracing if self._tracing and self._tracing.begin(settings.watch, record.started_at) else None
+            )
             left: dict[int, int] = {}
+            news: list[tuple[Cache, Entry]] = []
             for cache in snapshot.caches:
                 uid = cache.cache.owner.uid
                 left[uid] = left.get(uid, MOST_SIGHTINGS) - len(cache.entries)
                 if left[uid] >= 0:
-                    self._save_sightings(cache, record.started_at, gone)
+                    before = self._store.sightings(_place(cache.cache))
+                    news += ((cache.cache, entry) for entry in cache.entries if _is_new(entry, before))
+                    if tracing:
+                        root = _place(cache.cache)
+                        removed = {path for place, path in gone if place == root}
+                        tracing.look(cache, before, removed, record.started_at)
+                    self._save_sightings(cache, before, record.started_at, gone)
+            self._store.save_returns(news, record.started_at)
+            if tracing:
+                tracing.flush(record.finished_at)
             if not self._store.trouble:
                 self._opened.clear()
             self._tidy({_place(cache.cache) for cache in snapshot.caches}, record.finished_at)
@@ -172,9 +194,11 @@ class Remembering:
         removed = any(outcome.removed or _is_a_step(outcome) for outcome in record.outcomes)
         return removed or bool(new) or record.trigger.endswith("by hand")
 
-    def _save_sightings(self, cache: MeasuredCache, now: Instant, gone: set[tuple[str, str]]) -> None:
+    def _save_sightings(
+        self, cache: MeasuredCache, before: Mapping[str, Sighting], now: Instant, gone: set[tuple[str, str]]
+    ) -> None:
         root = _place(cache.cache)
-        before, opened = self._store.sightings(root), self._opened.get(root, {})
+        opened = self._opened.get(root, {})
         seen: dict[str, Sighting] = {}
         for entry in cache.entries:
             if (root, entry.path) in gone:
@@ -187,6 +211,14 @@ class Remembering:
                 seen[entry.path] = Sighting(known.first_seen if known else now, used, entry.signal, times)
         there = {entry.path for entry in cache.entries if (root, entry.path) not in gone}
         self._store.save_sightings(root, seen, before.keys() - there)
+
+
+def _is_new(entry: Entry, before: Mapping[str, Sighting]) -> bool:
+    """Whether it may be something that had been removed: it was not there, or was written since. In this very cycle
+    it may have been removed again, which does not undo that it was wanted."""
+    known = before.get(entry.path)
+    fresh = known is None or entry.modified - known.last_used >= SIGHTINGS_EVERY
+    return fresh and may_be_back(entry)
 
 
 def _with_use(entry: Entry, before: Sighting | None, opened: _Opened | None, shared: dict[Facts, Facts]) -> Entry:

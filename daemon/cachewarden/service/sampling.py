@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cachewarden.model.caches import Filesystem
-from cachewarden.model.policies import ActionKind, Settings
+from cachewarden.model.policies import ActionKind, Policy, Settings, SpaceOf
 from cachewarden.model.units import Bytes, Inodes
 from cachewarden.service.vouching import PRIVATE
 from cachewarden.system.ports import Files
@@ -40,7 +40,7 @@ def marks_of(settings: Settings, filesystems: Iterable[Filesystem], *, private: 
     return tuple(
         Mark(
             each.mount,
-            Bytes(policy.free_space.start.of(each.total)) if policy.free_space else Bytes(0),
+            _bytes_below(policy, each),
             each.free,
             Inodes(policy.free_inodes.start.of(each.inodes_total)) if policy.free_inodes else Inodes(0),
             each.inodes_free,
@@ -50,6 +50,13 @@ def marks_of(settings: Settings, filesystems: Iterable[Filesystem], *, private: 
         for policy in policies
         if policy.free_space or policy.free_inodes
     )
+
+
+def _bytes_below(policy: Policy, filesystem: Filesystem) -> Bytes:
+    """A quota is not sampled: only its owner's worker can ask for it."""
+    if policy.free_space is None or policy.free_space_of is not SpaceOf.FILESYSTEM:
+        return Bytes(0)
+    return Bytes(policy.free_space.start.of(filesystem.total))
 
 
 class Sampler:

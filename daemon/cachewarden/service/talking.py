@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from cachewarden.act import MOST_HOLDERS
 from cachewarden.model.caches import Entry
 from cachewarden.model.errors import WorkerError
-from cachewarden.model.plans import Chosen, Purge, RemovedEntry
+from cachewarden.model.plans import Chosen, Holder, Purge, RemovedEntry
 from cachewarden.model.relocations import Moved, MoveProgress
+from cachewarden.model.text import printable
 from cachewarden.model.units import Bytes
 from cachewarden.model.worth import Regain
 from cachewarden.service.wire import Channel, decoder, encoder
@@ -22,6 +24,7 @@ STOP_SECONDS_OF_A_MOVE = 20.0
 """It reads back first what it copied. The units' TimeoutStopSec= is longer, and one that is killed does no harm."""
 _MOST_BYTES = 1 << 30
 _MOST_MOVES = 100
+_LONGEST_NAME = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,9 @@ def follow(job: Job, action: Purge, hooks: Hooks, gone: list[RemovedEntry]) -> P
                 cache=action.cache,
                 removed=tuple(gone),
                 freed=Bytes(sum(entry.freed for entry in gone)),
+                maybe=Bytes(sum(entry.maybe for entry in gone)),
+                held_open=Bytes(sum(entry.held_open for entry in gone)),
+                holders=_tame(reply.outcome.holders),
             )
             return replace(reply, outcome=outcome)
         if word != "gone":
@@ -133,9 +139,22 @@ def follow(job: Job, action: Purge, hooks: Hooks, gone: list[RemovedEntry]) -> P
         if chosen is None:
             raise WorkerError("it says that something went that nobody asked for")
         own = chosen.entry
-        entry = RemovedEntry(own.path, own.kind, own.name, own.version, told.freed, action.why(chosen), _regain(own))
+        entry = replace(
+            told,
+            path=own.path,
+            kind=own.kind,
+            name=own.name,
+            version=own.version,
+            reason=action.why(chosen),
+            regain=_regain(own),
+        )
         gone.append(entry)
         hooks.progress(entry)
+
+
+def _tame(holders: tuple[Holder, ...]) -> tuple[Holder, ...]:
+    """Names of processes are their owners' to choose."""
+    return tuple(replace(each, name=printable(each.name[:_LONGEST_NAME])) for each in holders[:MOST_HOLDERS])
 
 
 def _regain(entry: Entry) -> Regain | None:

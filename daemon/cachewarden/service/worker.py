@@ -11,12 +11,13 @@ import select
 import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from cachewarden import act
 from cachewarden import examine as examination
 from cachewarden.discover import discover
-from cachewarden.ecosystems.base import Context, Surroundings
+from cachewarden.ecosystems.base import Context, OneLook, Surroundings
 from cachewarden.measure import filesystem_of, measure_cache, references
 from cachewarden.model.caches import Entry, Filesystem, Look, MeasuredCache, Owner, Problem
 from cachewarden.model.errors import RefusedError, WorkerError
@@ -141,8 +142,9 @@ def look(whom: Whom) -> Look:
     caches: list[MeasuredCache] = []
     filesystems: dict[int, Filesystem] = {}
     problems = list(found.problems)
+    one_look = OneLook(tuple(prefix for located in found.located for prefix in located.environments))
     for each in found.caches:
-        measured = measure_cache(each.cache, each.ecosystem, each.located, surroundings, processes, now)
+        measured = measure_cache(each.cache, each.ecosystem, each.located, surroundings, processes, now, one_look)
         if isinstance(measured, Problem):
             problems.append(measured)
             continue
@@ -179,12 +181,17 @@ def purge(
             raise RefusedError("it is no longer found to be a cache")
         context = Context(surroundings, each.located, RealProcesses(), SystemClock().now())
         own = replace(action, cache=each.cache)
+        free = files.space(each.cache.path).free
         with files.open_folder(each.cache.path) as root:
             outcome = act.purge(own, each.ecosystem, root, context, may_go_on=may_go_on, progress=progress)
     except (OSError, RefusedError) as error:
         failure = Failure(action.cache.path, str(error))
         outcome = Outcome(action.policy, "purge", action.cache, failures=(failure,))
+    else:
+        with suppress(OSError):
+            files.settle(action.cache.path, free + outcome.freed if outcome.freed else 0)
     try:
+        outcome = replace(outcome, quota=files.quota(action.cache.path, whom.owner.uid))
         return PurgeReply(outcome, filesystem_of(files, action.cache.path))
     except OSError:
         return PurgeReply(outcome, None)

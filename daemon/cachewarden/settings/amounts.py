@@ -18,6 +18,7 @@ SPANS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _NUMBER = r"[0-9]{1,15}(\.[0-9]{1,9})?"
 SIZE_PATTERN = rf"{_NUMBER} *(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)"
 SHARE_PATTERN = r"(100(\.0{1,9})?|[0-9]{1,2}(\.[0-9]{1,9})?) *%"
+SPEED_PATTERN = rf"(?=.*[1-9]){_NUMBER} *(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB|kbit|Mbit|Gbit)/s"
 COUNT_PATTERN = r"(0|[1-9][0-9]{0,17})"
 DURATION_PATTERN = r"([0-9]{1,10}w)? *([0-9]{1,10}d)? *([0-9]{1,10}h)? *([0-9]{1,10}m)? *([0-9]{1,10}s)?"
 
@@ -41,6 +42,20 @@ def size(text: str) -> Bytes:
     if amount > LARGEST:
         raise ValueError("at most 8388607 TiB")
     return Bytes(amount)
+
+
+def speed(text: str) -> Bytes:
+    """``"2 MB/s"`` -> bytes a second, ``"16 Mbit/s"`` too: that is how lines are sold."""
+    if re.fullmatch(rf"{_NUMBER} *(kbit|Mbit|Gbit)/s", text):
+        bits = size(text.removesuffix("/s").replace("bit", "B"))
+        found = Bytes(bits // 8)
+    elif re.fullmatch(rf"{SIZE_PATTERN}/s", text):
+        found = size(text.removesuffix("/s"))
+    else:
+        raise ValueError("a size or a number of kbit, Mbit or Gbit in a second")
+    if not found:
+        raise ValueError("more than nothing")
+    return found
 
 
 def size_or_share(text: str) -> Amount:

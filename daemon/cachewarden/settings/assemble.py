@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from cachewarden.model.policies import ActionKind, Amount, ExtraCache, Marks, Match, Order, Policy
+from cachewarden.model.policies import ActionKind, Amount, ExtraCache, Marks, Match, Offline, Order, Policy, SpaceOf
 from cachewarden.model.relocations import Method
-from cachewarden.model.units import Seconds
+from cachewarden.model.units import Bytes, Seconds
 from cachewarden.settings import keys
 from cachewarden.settings.nodes import Mark, Report
 from cachewarden.settings.shapes import Key, Reading, either
@@ -26,10 +26,16 @@ class Part:
 
     interval: Seconds | None = None
     react: bool | None = None
+    horizon: Seconds | None = None
+    trace: bool | None = None
+    trace_names: bool | None = None
     owners: tuple[str, ...] | None = None
     caches: tuple[ExtraCache, ...] = ()
     newer_than: Seconds | None = None
     packages: tuple[str, ...] = ()
+    versions: int | None = None
+    link_speed: Bytes | None = None
+    offline: Offline | None = None
     policies: tuple[Named, ...] = ()
 
 
@@ -41,10 +47,16 @@ def part(top: Reading, report: Report) -> Part:
     return Part(
         interval=watch.get(keys.INTERVAL) if watch else None,
         react=watch.get(keys.REACT) if watch else None,
+        horizon=watch.get(keys.HORIZON) if watch else None,
+        trace=watch.get(keys.TRACE) if watch else None,
+        trace_names=watch.get(keys.TRACE_NAMES) if watch else None,
         owners=top.get(keys.OWNERS),
         caches=tuple(cache for cache in caches if cache is not None),
         newer_than=keep.get(keys.NEWER_THAN) if keep else None,
         packages=(keep.get(keys.PACKAGES) if keep else None) or (),
+        versions=keep.get(keys.VERSIONS) if keep else None,
+        link_speed=top.get(keys.LINK_SPEED),
+        offline=top.get(keys.OFFLINE_KEY),
         policies=tuple(named for named in policies if named is not None),
     )
 
@@ -64,6 +76,7 @@ def _policy(reading: Reading, report: Report) -> Named | None:
         action=action or ActionKind.REPORT,
         match=_match(match),
         free_space=_rising(reading.get(keys.FREE_SPACE), keys.FREE_BELOW, keys.FREE_UNTIL, report),
+        free_space_of=_space_of(reading.get(keys.FREE_SPACE)),
         free_inodes=_rising(reading.get(keys.FREE_INODES), keys.INODES_BELOW, keys.INODES_UNTIL, report),
         size=_falling(reading.get(keys.SIZE), report),
         schedule=reading.get(keys.SCHEDULE),
@@ -75,6 +88,10 @@ def _policy(reading: Reading, report: Report) -> Named | None:
         otherwise=reading.get(keys.OTHERWISE_KEY) or ActionKind.REPORT,
     )
     return Named(policy, reading.mark_of(keys.NAME), reading.path_of(keys.NAME)) if name else None
+
+
+def _space_of(reading: Reading | None) -> SpaceOf:
+    return (reading.get(keys.FREE_OF) if reading else None) or SpaceOf.FILESYSTEM
 
 
 def _match(reading: Reading | None) -> Match:

@@ -6,7 +6,7 @@ Parsing, the JSON schema and the reference page all come from here; nothing else
 from cachewarden.model.units import Seconds
 from cachewarden.settings import amounts, cron, words
 from cachewarden.settings.shapes import Choice, Constant, Flag, Key, ListOf, Parsed, Section
-from cachewarden.settings.vocabulary import ACTIONS, ECOSYSTEMS, KINDS, METHODS, ORDERS, OTHERWISE
+from cachewarden.settings.vocabulary import ACTIONS, ECOSYSTEMS, KINDS, METHODS, OFFLINE, ORDERS, OTHERWISE, SPACES
 
 _SIZE_OR_SHARE = Parsed(
     'a size ("2 GiB") or a share of the filesystem ("10%")',
@@ -62,7 +62,27 @@ REACT = Key(
     "Whether file events and a fast-filling disk bring the next look forward.",
     default="true",
 )
-WATCH_SECTION = Section((INTERVAL, REACT), expected="a mapping ({interval: 5m})")
+HORIZON = Key(
+    "horizon",
+    _duration("7d", "2w", positive=False),
+    "Warn in the journal, once, when a disk is expected to fill within this time in spite of the policies. `0s` "
+    "never warns.",
+    default="7d",
+)
+TRACE = Key(
+    "trace",
+    Flag(),
+    "Whether what installs use is recorded in the state folder (`trace.jsonl`, at most twice 16 MiB), for "
+    "`cachewarden simulate`. No user is named in it.",
+    default="false",
+)
+TRACE_NAMES = Key(
+    "trace_names",
+    Flag(),
+    "Whether packages have their names in that record; `false` writes hashes instead.",
+    default="true",
+)
+WATCH_SECTION = Section((INTERVAL, REACT, HORIZON, TRACE, TRACE_NAMES), expected="a mapping ({interval: 5m})")
 WATCH = Key("watch", WATCH_SECTION, "When to look.")
 
 OWNERS = Key(
@@ -100,8 +120,36 @@ PACKAGES = Key(
     "Packages that stay: globs over the name, or over both sides of `name==version`.",
     default="[]",
 )
-KEEP_SECTION = Section((NEWER_THAN, PACKAGES), expected="a mapping ({newer_than: 1h})")
+VERSIONS = Key(
+    "versions",
+    Parsed(
+        "a number of versions from 0 to 1000",
+        words.few,
+        words.FEW_PATTERN,
+        ("1", "2"),
+        numbers=True,
+        number_type=True,
+    ),
+    "So many of the newest versions of each package stay in each cache that has them.",
+    default="0",
+)
+KEEP_SECTION = Section((NEWER_THAN, PACKAGES, VERSIONS), expected="a mapping ({newer_than: 1h})")
 KEEP = Key("keep", KEEP_SECTION, "What no policy may touch.")
+
+LINK_SPEED = Key(
+    "link_speed",
+    Parsed(
+        'a speed ("2 MB/s" or "16 Mbit/s")', amounts.speed, amounts.SPEED_PATTERN, ("2 MB/s", "16 Mbit/s", "500 kB/s")
+    ),
+    "How fast this machine downloads: what `cheapest-first` reckons with.",
+    default="2 MB/s",
+)
+OFFLINE_KEY = Key(
+    "offline",
+    Choice(OFFLINE),
+    "What may go while this machine has no way to any network (no default route).",
+    default="as-usual",
+)
 
 NAME = Key(
     "name",
@@ -144,11 +192,12 @@ MATCH = Key(
 
 FREE_BELOW = Key("below", _SIZE_OR_SHARE, "Act when less than this is free.", required=True)
 FREE_UNTIL = Key("until", _SIZE_OR_SHARE, "Stop when this much is free.", default="the value of `below`")
-FREE_SPACE_SECTION = Section((FREE_BELOW, FREE_UNTIL), expected="a mapping ({below: 10%, until: 15%})")
+FREE_OF = Key("of", Choice(SPACES), "Whose free space it is, and of what a share is.", default="filesystem")
+FREE_SPACE_SECTION = Section((FREE_BELOW, FREE_UNTIL, FREE_OF), expected="a mapping ({below: 10%, until: 15%})")
 FREE_SPACE = Key(
     "free_space",
     FREE_SPACE_SECTION,
-    "Free space of the filesystem the cache is on, as an ordinary user can get it.",
+    "Free space of the filesystem the cache is on, as an ordinary user can get it, or of the owner's quota there.",
 )
 
 INODES_BELOW = Key("below", _COUNT_OR_SHARE, "Act when fewer than this are free.", required=True)
@@ -238,7 +287,7 @@ POLICIES = Key(
     default="[]",
 )
 
-_BODY = (WATCH, OWNERS, CACHES, KEEP, POLICIES)
+_BODY = (WATCH, OWNERS, CACHES, KEEP, LINK_SPEED, OFFLINE_KEY, POLICIES)
 MAIN = Section((VERSION, *_BODY), expected="a mapping that begins with version: 1")
 """A whole file."""
 DROP_IN = Section(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from cachewarden.model.errors import ConfigError
-from cachewarden.model.policies import Keep, Settings, Watch
+from cachewarden.model.policies import LINK_SPEED, Keep, Offline, Settings, Watch
 from cachewarden.settings import keys
 from cachewarden.settings.assemble import Named, Part, part
 from cachewarden.settings.default import builtin
@@ -121,13 +121,19 @@ def _merge(reads: list[_Read]) -> Settings:
         watch=Watch(
             interval=_last((each.interval for each in parts), Watch().interval),
             react=_last((each.react for each in parts), Watch().react),
+            horizon=_last((each.horizon for each in parts), Watch().horizon),
+            trace=_last((each.trace for each in parts), Watch().trace),
+            trace_names=_last((each.trace_names for each in parts), Watch().trace_names),
         ),
         owners=owners or None,
         caches=tuple(cache for each in parts for cache in each.caches),
         keep=Keep(
             newer_than=_last((each.newer_than for each in parts), Keep().newer_than),
             packages=tuple(package for each in parts for package in each.packages),
+            versions=_last((each.versions for each in parts), Keep().versions),
         ),
+        link_speed=_last((each.link_speed for each in parts), LINK_SPEED),
+        offline=_last((each.offline for each in parts), Offline.AS_USUAL),
         policies=tuple(named.policy for each in parts for named in each.policies),
         files=tuple(read.path for read in reads),
     )

@@ -2,7 +2,7 @@
 
 from cachewarden.ecosystems import registry
 from cachewarden.model.caches import Kind
-from cachewarden.model.policies import ActionKind, Order
+from cachewarden.model.policies import ActionKind, Offline, Order, SpaceOf
 from cachewarden.model.relocations import Method
 
 KINDS_OF = {ecosystem.name: ecosystem.kinds for ecosystem in registry.ECOSYSTEMS}
@@ -21,16 +21,27 @@ KINDS = {
 }
 
 ORDERS = {
-    Order.CHEAPEST_FIRST: "What is easiest to get back goes first, built wheels last.",
+    Order.CHEAPEST_FIRST: "What costs least to lose goes first: the time to get it back, times the chance that it is "
+    "wanted again, for each byte freed (docs/judgement.md).",
     Order.LEAST_RECENTLY_USED: "What was not used for the longest time goes first.",
     Order.OLDEST: "What was written first goes first.",
     Order.LARGEST: "What frees most goes first.",
+}
+
+OFFLINE = {
+    Offline.AS_USUAL: "They may go, at a price: what would have to be downloaded goes last.",
+    Offline.KEEP_DOWNLOADS: "Nothing goes that only the network brings back.",
 }
 
 ACTIONS = {
     ActionKind.PURGE: "Remove entries until the marks are reached.",
     ActionKind.RELOCATE: "Move the cache to `to` and point the tool there.",
     ActionKind.REPORT: "Only say so.",
+}
+
+SPACES = {
+    SpaceOf.FILESYSTEM: "What an ordinary user can get of the filesystem that the cache is on.",
+    SpaceOf.QUOTA: "What is left of the owner's quota of blocks there; an owner without one is left alone.",
 }
 
 METHODS = {

@@ -59,3 +59,13 @@ def package_glob(text: str) -> str:
     if re.fullmatch(r"[^\s<>=~]+=[^\s<>=~]+", text):
         raise ValueError("with two equal signs: " + text.replace("=", "=="))
     raise ValueError("globs with * ? [ ] over a name and, after ==, a version")
+
+
+FEW_PATTERN = r"0|[1-9][0-9]{0,2}|1000"
+
+
+def few(text: str) -> int:
+    """A small whole number."""
+    if not re.fullmatch(FEW_PATTERN, text):
+        raise ValueError("a whole number in digits, at most 1000")
+    return int(text)

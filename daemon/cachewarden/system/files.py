@@ -6,10 +6,12 @@ import re
 import stat
 from collections.abc import Iterator
 
-from cachewarden.model.caches import Owner
+from cachewarden.model.caches import Owner, Quota
 from cachewarden.model.units import Bytes, Inodes
 from cachewarden.system.folders import OpenFolder, mount_number, open_folder
 from cachewarden.system.ports import Mount, Space
+from cachewarden.system.quotas import quota_of
+from cachewarden.system.settling import LATE, settle
 from cachewarden.system.trust import check_step, is_roots_alone, trusted_way
 
 _OCTAL_ESCAPE = re.compile(rb"\\([0-7]{3})")
@@ -113,6 +115,24 @@ class RealFiles:
             inodes_total=Inodes(found.f_files),
             inodes_free=Inodes(found.f_favail),
         )
+
+    def settle(self, path: str, free: int) -> None:
+        """After removals: waits for ``free`` bytes to show, where that is late; see ``settling``."""
+        if self.mount_of(path).type not in LATE:
+            return
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            settle(fd, lambda: self.space(path).free >= free)
+        finally:
+            os.close(fd)
+
+    def quota(self, path: str, uid: int) -> Quota | None:
+        """See ``quotas``."""
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return quota_of(fd, uid)
+        finally:
+            os.close(fd)
 
 
 def _bits_allow(status: os.stat_result) -> bool:

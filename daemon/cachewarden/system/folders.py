@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from cachewarden.system.ports import Node, WritableFolder
+from cachewarden.system.extents import allocation
+from cachewarden.system.ports import Allocation, Node, WritableFolder
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOATIME | os.O_NOCTTY
@@ -163,6 +164,17 @@ class OpenFolder:
                 size -= len(part)
                 offset += len(part)
             return b"".join(parts)
+        finally:
+            os.close(fd)
+
+    def allocation(self, name: str) -> Allocation:
+        """What a regular file gives back when it goes; see ``extents``."""
+        fd = os.open(_single(name), _READ, dir_fd=self._fd)
+        try:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(errno.EINVAL, "not a regular file", name)
+            return allocation(fd, status.st_blocks * 512)
         finally:
             os.close(fd)
 

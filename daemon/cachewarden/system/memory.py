@@ -1,12 +1,15 @@
 """What is remembered between cycles, as values, and the protocol of whatever keeps it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from cachewarden.model.caches import Cache, Entry
+from cachewarden.model.forecasts import Size
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.units import Bytes, Instant
 from cachewarden.model.worth import Regain, Signal
+from cachewarden.system.regrets import Regret, Removals
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +96,24 @@ class Store(Protocol):
         """The latest first."""
         ...
 
+    def regrets(self, limit: int) -> list[Regret]:
+        """Removals that came back, the latest return first."""
+        ...
+
+    def removed(self) -> list[Removals]:
+        """What can be missed of all that is remembered as removed, by policy and kind."""
+        ...
+
     def memories(self) -> dict[str, Memory]:
         """By policy."""
         ...
 
     def sightings(self, cache: str) -> dict[str, Sighting]:
         """By path within the cache."""
+        ...
+
+    def sizes(self, since: int) -> dict[str, list[Size]]:
+        """By place, the oldest first; ``since`` is a day since 1970."""
         ...
 
     def save_cycle(self, record: CycleRecord) -> None:
@@ -111,6 +126,14 @@ class Store(Protocol):
 
     def save_sightings(self, cache: str, seen: Mapping[str, Sighting], gone: Iterable[str]) -> None:
         """Adds, replaces and forgets."""
+        ...
+
+    def save_sizes(self, sizes: Mapping[str, Size], today: int) -> None:
+        """Adds or replaces a point of each place; forgets old points, and places without one for long."""
+        ...
+
+    def save_returns(self, found: Sequence[tuple[Cache, Entry]], now: Instant) -> None:
+        """Notes which removals these entries undo; see ``regrets.matches``."""
         ...
 
     def forget_caches(self, known: Iterable[str], before: Instant, most: int) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
+from cachewarden.model.caches import Quota
 from cachewarden.model.units import Bytes, Inodes, Instant
 
 
@@ -19,6 +20,14 @@ class Node:
 
     name: str
     stat: os.stat_result
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """Bytes that the filesystem gets back when a file goes: ``sure`` at least, and at ``most``."""
+
+    sure: int
+    most: int
 
 
 class Folder(Protocol):
@@ -54,6 +63,10 @@ class Folder(Protocol):
 
     def link_target(self, name: str) -> str:
         """What a symbolic link says."""
+        ...
+
+    def allocation(self, name: str) -> Allocation:
+        """What a regular file in it gives back; ``OSError`` where that cannot be told. Its access time stays."""
         ...
 
 
@@ -168,6 +181,10 @@ class Files(Protocol):
         """Of the filesystem that holds an existing path."""
         ...
 
+    def quota(self, path: str, uid: int) -> Quota | None:
+        """A user's quota of blocks on the filesystem that holds ``path``; ``None`` without one, or untold."""
+        ...
+
     def is_roots_alone(self, path: str) -> bool:
         """Whether no user decides what a path leads to, and asking about it cannot block: see ``trust``."""
         ...
@@ -183,6 +200,16 @@ class Process:
     arguments: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A regular file that a process has open: where it was opened, with ``fstat`` of it."""
+
+    path: str
+    stat: os.stat_result
+    pid: int
+    name: str
+
+
 class Processes(Protocol):
     """Who runs what, and holds what."""
 
@@ -192,6 +219,10 @@ class Processes(Protocol):
 
     def open_files(self, uid: int) -> frozenset[str]:
         """Paths that processes of ``uid`` hold open, as far as visible."""
+        ...
+
+    def opened(self, uid: int, below: str) -> tuple[Opened, ...]:
+        """What processes of ``uid`` but our own have open below a folder, as far as visible; bounded."""
         ...
 
     def locked_inodes(self) -> frozenset[int]:

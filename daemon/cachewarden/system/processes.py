@@ -1,18 +1,23 @@
 """Who runs, and who holds what, by ``/proc``."""
 
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Generic, TypeVar
 
 import psutil
 
-from cachewarden.system.ports import Process
+from cachewarden.model.text import printable
+from cachewarden.system.ports import Opened, Process
 
 _FRESH = 0.2
 _STATUS = 4096
 _ARGUMENTS, _LEAST_ARGUMENTS, _ALL_ARGUMENTS = 8192, 256, 32 << 20
 """Bytes of one command line that are looked at, when there are too many, and of all: tools are named at the start."""
+_NAME = 64
+_MOST_OPENED = 20_000
 _Seen = TypeVar("_Seen")
 
 
@@ -56,6 +61,7 @@ class RealProcesses:
         self._running = _Answer(lambda: tuple(_running()), patience=1)
         self._locked = _Answer(lambda: frozenset(_locked_inodes()), patience=1)
         self._open: dict[int, _Answer[frozenset[str]]] = {}
+        self._opened: dict[tuple[int, str], _Answer[tuple[Opened, ...]]] = {}
 
     def running(self) -> tuple[Process, ...]:
         """All processes but our own and our parent, with their argument lists."""
@@ -66,6 +72,13 @@ class RealProcesses:
         if uid not in self._open:
             self._open[uid] = _Answer(lambda: frozenset(_open_files(uid)), patience=10)
         return self._open[uid].get()
+
+    def opened(self, uid: int, below: str) -> tuple[Opened, ...]:
+        """Regular files that processes of ``uid`` opened below a folder, those without a name left among them."""
+        key = uid, below
+        if key not in self._opened:
+            self._opened[key] = _Answer(lambda: tuple(islice(_opened(*key), _MOST_OPENED)), patience=10)
+        return self._opened[key].get()
 
     def locked_inodes(self) -> frozenset[int]:
         """From ``/proc/locks``; empty where it is hidden."""
@@ -112,6 +125,36 @@ def _open_files(uid: int) -> Iterator[str]:
                 yield from (opened.path for opened in item.open_files())
         except (psutil.Error, OSError):
             continue
+
+
+def _opened(uid: int, below: str) -> Iterator[Opened]:
+    """With the numbers of inodes, which a name that was changed since does not hide."""
+    own, below = str(os.getpid()), below.rstrip("/") + "/"
+    for pid in os.listdir("/proc"):
+        if not pid.isdigit() or pid == own:
+            continue
+        try:
+            if os.stat(f"/proc/{pid}").st_uid != uid:
+                continue
+            numbers = os.listdir(f"/proc/{pid}/fd")
+            name = printable(os.fsdecode(_start_of(f"/proc/{pid}/comm", _NAME)).rstrip("\n"))
+        except OSError:
+            continue  # gone meanwhile, or hidden from us
+        for number in numbers:
+            if found := _regular(f"/proc/{pid}/fd/{number}", below):
+                yield Opened(*found, int(pid), name)
+
+
+def _regular(link: str, below: str) -> tuple[str, os.stat_result] | None:
+    """Where a descriptor was opened and its ``fstat``, of a regular file. What is elsewhere may hang: not asked."""
+    try:
+        path = os.readlink(link)
+        if not path.startswith(below):
+            return None
+        status = os.stat(link)
+    except OSError:
+        return None
+    return (path, status) if stat.S_ISREG(status.st_mode) else None
 
 
 def _locked_inodes() -> Iterator[int]:

@@ -20,21 +20,39 @@ _DEEPEST = 64
 _ATTEMPTS = 3
 
 
+Inode = tuple[int, int]
+
+
 class StoppedError(Exception):
     """The caller asked to stop; what was removed so far is counted."""
 
 
 @dataclass(slots=True)
 class Removal:
-    """What one removal gave back, and what would not go (path and error)."""
+    """What one removal gave back, and what would not go (path and error).
+
+    ``opened`` are inodes that processes have open: what is removed of them is ``held`` and not freed. ``ended`` are
+    those of the ``watched`` inodes that went.
+    """
 
     freed: int = 0
     failures: list[tuple[str, OSError]] = field(default_factory=list)
+    opened: frozenset[Inode] = frozenset()
+    watched: frozenset[Inode] = frozenset()
+    held: dict[Inode, int] = field(default_factory=dict)
+    ended: set[Inode] = field(default_factory=set)
 
     def count(self, status: os.stat_result) -> None:
         """Counts an inode whose name has just gone; one that has other names stays on the disk."""
-        if status.st_nlink <= 1 or stat.S_ISDIR(status.st_mode):
-            self.freed += status.st_blocks * _BLOCK
+        if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
+            return
+        inode, size = (status.st_dev, status.st_ino), status.st_blocks * _BLOCK
+        if inode in self.watched:
+            self.ended.add(inode)
+        if inode in self.opened and size:
+            self.held[inode] = size
+        else:
+            self.freed += size
 
 
 def remove_file(folder: WritableFolder, node: Node, removal: Removal) -> None:

@@ -6,14 +6,19 @@ The rollback journal is used, not WAL: a reader needs to write nothing then.
 
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
+from cachewarden.model.caches import Cache, Entry
+from cachewarden.model.forecasts import Size
 from cachewarden.model.plans import CycleRecord, Outcome
 from cachewarden.model.units import Instant
 from cachewarden.model.worth import Regain, Signal
+from cachewarden.system import store_regrets
 from cachewarden.system.memory import Memory, PastCycle, PastMove, PastRemoval, Sighting
+from cachewarden.system.regrets import Regret, Removals
+from cachewarden.system.regrets import storable as _storable
 from cachewarden.system.store_schema import (
     ADDED_COLUMNS,
     DELETE_OLDER_HALF,
@@ -24,6 +29,17 @@ from cachewarden.system.store_schema import (
     REMOVALS_OF,
     SCHEMA,
     TABLE_OF_MOVES,
+)
+from cachewarden.system.store_sizes import (
+    DELETE_ABSENT_SIZES,
+    DELETE_OLDER_SIZES,
+    FORGOTTEN_AFTER,
+    INSERT_SIZE,
+    KEPT_DAYS,
+    MOST_READ,
+    READ_SIZES,
+    SIZES,
+    TABLE_OF_SIZES,
 )
 
 VERSION = 1
@@ -137,6 +153,17 @@ class SqliteStore:
         rows = self._read(query, _storable(word), limit)
         return [PastRemoval(*row[:-1], regain=_member(Regain, row[-1])) for row in rows]  # type: ignore[arg-type,misc]  # STRICT
 
+    def regrets(self, limit: int) -> list[Regret]:
+        """The latest first."""
+        if self._column("removals", "back_at") == "NULL":
+            return []
+        return [store_regrets.regret(row) for row in self._read(store_regrets.REGRETS, limit)]
+
+    def removed(self) -> list[Removals]:
+        """By policy and kind."""
+        rows = self._read(store_regrets.REMOVED, *store_regrets.NOT_REMOVED)
+        return [store_regrets.removals(row) for row in rows]
+
     def moves(self, limit: int) -> list[PastMove]:
         """The latest first."""
         if self._connection is None or not self._read(TABLE_OF_MOVES):
@@ -158,6 +185,15 @@ class SqliteStore:
             str(path): Sighting(first, last, _member(Signal, sign) or Signal.WRITTEN, times or 0)  # type: ignore[arg-type]  # STRICT
             for path, first, last, sign, times in self._read(query, _storable(cache))
         }
+
+    def sizes(self, since: int) -> dict[str, list[Size]]:
+        """By place, the oldest first."""
+        if self._connection is None or not self._read(TABLE_OF_SIZES):
+            return {}  # a state from before there were any
+        found: dict[str, list[Size]] = {}
+        for place, *figures in self._read(READ_SIZES, since, MOST_READ):
+            found.setdefault(str(place), []).append(Size(*figures))  # type: ignore[arg-type]  # STRICT tables keep the types
+        return found
 
     def _column(self, table: str, name: str) -> str:
         """A column that a state of an older program, which cannot be written to now, does not have."""
@@ -223,6 +259,36 @@ class SqliteStore:
                 ]
             )
 
+    def save_sizes(self, sizes: Mapping[str, Size], today: int) -> None:
+        """Adds or replaces, and forgets what is old, in one transaction."""
+        rows: list[tuple[object, ...]] = [
+            (
+                _storable(place), each.day, each.at, _storable_sum(each.held), _storable_sum(each.inodes),
+                _storable_sum(each.freed), _storable_sum(each.freed_inodes),
+            )
+            for place, each in sizes.items()
+        ]  # fmt: skip
+        if rows:
+            self._write(
+                [
+                    (INSERT_SIZE, rows),
+                    (DELETE_OLDER_SIZES, [(KEPT_DAYS,)]),
+                    (DELETE_ABSENT_SIZES, [(today - FORGOTTEN_AFTER,)]),
+                ]
+            )
+
+    def save_returns(self, found: Sequence[tuple[Cache, Entry]], now: Instant) -> None:
+        """Asks for the removals of these paths and names, and writes only when some of them are undone."""
+        if not found or not self._writable or self._connection is None:
+            return
+        try:
+            rows = store_regrets.returns(self._connection, found, now)
+        except sqlite3.Error as error:
+            self._fail(error)
+            return
+        if rows:
+            self._write([(store_regrets.INSERT_RETURN, rows)])
+
     def forget_caches(self, known: Iterable[str], before: Instant, most: int) -> None:
         """A disk that is away for a while comes back to what was known of it."""
         recent = (
@@ -246,6 +312,8 @@ def _complete(connection: sqlite3.Connection) -> None:
     """Makes what the state of an older program does not have yet."""
     if connection.execute(TABLE_OF_MOVES).fetchone() is None:
         connection.executescript(f"BEGIN IMMEDIATE;{MOVES}COMMIT;")
+    if connection.execute(TABLE_OF_SIZES).fetchone() is None:
+        connection.executescript(f"BEGIN IMMEDIATE;{SIZES}COMMIT;")
     for table, name, sort in ADDED_COLUMNS:
         known = connection.execute(f"SELECT name FROM pragma_table_info('{table}')").fetchall()  # noqa: S608 - constant
         if (name,) not in known:
@@ -289,14 +357,9 @@ def _storable_or_none(text: str | None) -> str | None:
     return None if text is None else _storable(text)
 
 
-def _storable(text: str) -> str:
-    """SQLite keeps UTF-8 only: bytes that are no text are written as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def _storable_sum(figure: int) -> int:
     """SQLite's integers end where one figure of a worker may: lies of one owner must not cost all their history."""
-    return min(figure, _LARGEST)
+    return max(-_LARGEST, min(figure, _LARGEST))
 
 
 def _escaped(path: str) -> str:

@@ -1,5 +1,7 @@
 """What the state file holds, in SQL."""
 
+from cachewarden.system.store_regrets import RETURN_COLUMNS
+
 SCHEMA = """
 CREATE TABLE cycles (
     id TEXT PRIMARY KEY, trigger TEXT NOT NULL, started_at INTEGER NOT NULL, finished_at INTEGER NOT NULL,
@@ -33,6 +35,7 @@ ADDED_COLUMNS = (
     ("removals", "regain", "TEXT"),
     ("sightings", "signal", "TEXT"),
     ("sightings", "uses", "INTEGER NOT NULL DEFAULT 0"),
+    *RETURN_COLUMNS,
 )
 """Table, name and type of columns that the first states did not have."""
 INSERT_REMOVAL = (

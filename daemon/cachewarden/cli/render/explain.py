@@ -3,21 +3,31 @@
 from collections.abc import Iterator, Sequence
 
 from cachewarden.cli import figures
-from cachewarden.cli.explaining import CacheVerdict, Verdict
-from cachewarden.cli.render import words
-from cachewarden.cli.render.blocks import Block, Gap, Line, Tone
+from cachewarden.cli.explaining import CacheVerdict, PolicyVerdict, Verdict
+from cachewarden.cli.render import regaining, words
+from cachewarden.cli.render.blocks import Block, Column, Fit, Gap, Grid, Line, Tone
 from cachewarden.cli.render.words import View
-from cachewarden.model.units import human_bytes, rfc3339
+from cachewarden.decide.worth import used, usual
+from cachewarden.model.caches import Entry
+from cachewarden.model.units import human_bytes, human_span, rfc3339
+from cachewarden.model.worth import Regain
 from cachewarden.system.memory import PastRemoval
 
 _MOST = 10
+_MIB = 1024**2
 
 
 def explain(
-    caches: Sequence[CacheVerdict], entries: Sequence[Verdict], removals: Sequence[PastRemoval], view: View
+    policies: Sequence[PolicyVerdict],
+    caches: Sequence[CacheVerdict],
+    entries: Sequence[Verdict],
+    removals: Sequence[PastRemoval],
+    view: View,
 ) -> list[Block]:
     """What is there and why it stays or goes, then what is gone."""
     blocks: list[Block] = []
+    for policy in policies:
+        blocks += [*_policy(policy, view), Gap()]
     for cache in caches:
         blocks += [*_cache(cache, view), Gap()]
     for entry in entries if view.verbose else entries[:_MOST]:
@@ -41,6 +51,25 @@ def _cache(verdict: CacheVerdict, view: View) -> Iterator[Block]:
         yield Line(reason, indent=4)
 
 
+def _policy(verdict: PolicyVerdict, view: View) -> Iterator[Block]:
+    policy = verdict.policy
+    yield Line(f"{policy.name}: {policy.action.value}, {policy.order.value}", Tone.STRONG)
+    if verdict.standing:
+        yield Line(f"{verdict.standing.state.value}: {verdict.standing.reason}", indent=2)
+    for place, first, of in verdict.first:
+        at = "" if place == "all" else f" at {view.path(place)}"
+        if not first:
+            yield Line(f"nothing may go{at}", indent=2)
+            continue
+        yield Line(f"first in its order{at}, of {words.entries(of)} that may go:", indent=2)
+        columns = (Column("FREES", right=True), Column("KIND"), Column("ENTRY", fit=Fit.CUT))
+        rows = [
+            (words.frees(one.frees), one.kind.value, words.label(one.name, one.version, words.of_cache(cache, one)))
+            for cache, one in first
+        ]
+        yield Grid(columns, tuple(rows), indent=4)
+
+
 def _entry(verdict: Verdict, view: View) -> Iterator[Block]:
     cache, entry = verdict.cache.cache, verdict.entry
     kind = f"{entry.kind.value} of {cache.ecosystem}"
@@ -57,6 +86,46 @@ def _entry(verdict: Verdict, view: View) -> Iterator[Block]:
         yield Line("stays for now: no policy takes it", Tone.GOOD, 2)
         for reason in verdict.reasons:
             yield Line(reason, indent=4)
+    yield from _standing(verdict, view)
+
+
+def _standing(verdict: Verdict, view: View) -> Iterator[Block]:
+    """Where it is in the order, and every factor of what it is worth."""
+    if verdict.entry.hold is not None:
+        return
+    for place in verdict.places:
+        at = "" if place.place == "all" else f" at {view.path(place.place)}"
+        stand = f"number {place.number:,} of {place.of:,} in the order of {place.policy}{at}"
+        freed = f"; {human_bytes(place.before)} is freed before it" if place.number > 1 else ""
+        yield Line(f"{stand}{freed}; it goes {place.when}", indent=2)
+    worth = verdict.worth
+    yield Line(f"worth {_small(worth.value * _MIB)} s a day for each MiB freed (cheapest-first):", indent=2)
+    yield Line(f"to get it back: {_regain(verdict.entry)}, about {_small(worth.cost)} s", indent=4)
+    uses = f"used {words.count(worth.frequency, 'time')} that we know of, last {view.ago(used(verdict.entry))}"
+    yield Line(uses, indent=4)
+    for why, factor in worth.weights:
+        yield Line(f"{why}: x {factor:g}", indent=4)
+    yield Line(f"for {human_bytes(worth.freed)} freed", indent=4)
+
+
+def _regain(entry: Entry) -> str:
+    facts = entry.facts or usual(entry.kind)
+    size = f" of {human_bytes(facts.fetch)}" if facts.fetch else ""
+    if facts.regain is Regain.BUILD and facts.build is not None:
+        known = "measured by time stamps" if facts.measured else "estimated"
+        return f"a download{size} and a build of {human_span(facts.build)} ({known})"
+    return {
+        Regain.NOTHING: "nobody wants it back",
+        Regain.DOWNLOAD: f"a download{size}",
+        Regain.EXTRACT: "its archive is here and is unpacked again",
+        Regain.BUILD: f"a download{size} and a build (how long is a guess by its size)",
+        Regain.NEVER: "nothing brings it back: its source is local, or not known",
+    }[facts.regain]
+
+
+def _small(figure: float) -> str:
+    """Two or three digits that tell something, whatever the size."""
+    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.2g}"
 
 
 def _removal(removal: PastRemoval, view: View) -> Iterator[Block]:
@@ -67,6 +136,7 @@ def _removal(removal: PastRemoval, view: View) -> Iterator[Block]:
     freed = f"{human_bytes(removal.freed)} freed"
     yield Line(f"{when}, {freed}, under {removal.policy} ({removal.ecosystem} of {removal.owner})", indent=2)
     yield Line(f"{removal.reason}; cycle {removal.cycle}", indent=2)
+    yield from regaining.lines(removal)
 
 
 def not_found(word: str) -> list[Block]:

@@ -7,12 +7,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from cachewarden.cli import figures
-from cachewarden.cli.explaining import CacheVerdict, Verdict
-from cachewarden.cli.render import moves
+from cachewarden.cli.render import forecast as forecasts
+from cachewarden.cli.render import moves, regaining
 from cachewarden.cli.render.words import where
 from cachewarden.decide.ledger import by_device
 from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Problem, Snapshot
 from cachewarden.model.findings import Finding, Mended
+from cachewarden.model.forecasts import Forecast
 from cachewarden.model.plans import Action, Chosen, CycleRecord, Outcome, Plan, Purge, RemovedEntry
 from cachewarden.model.relocations import Moved, Prospect, RelocationSeen
 from cachewarden.model.units import Instant, rfc3339
@@ -28,15 +29,20 @@ def text(document: Document, *, pretty: bool) -> str:
     return json.dumps(document, ensure_ascii=True, indent=2 if pretty else None)
 
 
-def status(snapshot: Snapshot, plan: Plan, reach: Reach | None = None) -> Document:
-    """What is there, and how the policies stand."""
+def status(snapshot: Snapshot, plan: Plan, forecast: Forecast | None = None, reach: Reach | None = None) -> Document:
+    """What is there, how the policies stand, and what is to be expected."""
     filesystems = by_device(snapshot)
     return {
         **SCHEMA,
         "taken_at": rfc3339(snapshot.taken_at),
         "caches": [_cache(each, filesystems.get(each.device)) for each in snapshot.caches],
         "filesystems": [_filesystem(each) for each in snapshot.filesystems],
+        "quotas": [
+            {"owner": owner, "mount": mount, "limit_bytes": quota.limit, "used_bytes": quota.used}
+            for owner, mount, quota in figures.quotas(snapshot)
+        ],
         "policies": _policies(plan),
+        "forecast": forecasts.document(forecast),
         "relocations": [_relocation(each) for each in snapshot.relocations],
         "problems": _problems(snapshot.problems),
         "watching": _watching(snapshot, reach) if reach else None,
@@ -85,12 +91,23 @@ def _cache(measured: MeasuredCache, filesystem: Filesystem | None) -> Document:
         "filesystem": filesystem.mount if filesystem else None,
         "size_bytes": whole.size,
         "frees_bytes": whole.frees,
+        **_beyond(whole),
         "entries": whole.entries,
         "kinds": {
-            kind.value: {"entries": each.entries, "size_bytes": each.size, "frees_bytes": each.frees}
+            kind.value: {
+                "entries": each.entries,
+                "size_bytes": each.size,
+                "frees_bytes": each.frees,
+                **_beyond(each),
+            }
             for kind, each in figures.by_kind(measured).items()
         },
     }
+
+
+def _beyond(told: figures.Figures | Entry | Purge) -> dict[str, object]:
+    """The upper bound of what comes back, and what comes back only when processes close it."""
+    return {"frees_at_most_bytes": told.frees + told.maybe, "held_open_bytes": told.held_open}
 
 
 def _filesystem(filesystem: Filesystem) -> Document:
@@ -138,8 +155,9 @@ def _action(action: Action) -> Document:
         "owner": action.cache.owner.name,
         "cache": action.cache.path,
     }
-    figures_of = {"frees_bytes": action.frees, "reason": action.reason}
+    figures_of: dict[str, object] = {"frees_bytes": action.frees, "reason": action.reason}
     if isinstance(action, Purge):
+        figures_of |= _beyond(action)
         return {**common, **figures_of, "entries": [_chosen(action.cache, each) for each in action.entries]}
     return {**common, "to": action.to, **figures_of, "entries": [], **_prospect(action.prospect)}
 
@@ -185,6 +203,7 @@ def _entry(cache: Cache, entry: Entry) -> dict[str, object]:
         "version": entry.version,
         "size_bytes": entry.size,
         "frees_bytes": entry.frees,
+        **_beyond(entry),
         "last_used": rfc3339(entry.last_used),
     }
 
@@ -195,6 +214,8 @@ def done(record: CycleRecord) -> Document:
         **plan(record.started_at, record.plan, record.problems),
         "outcomes": [_outcome(each) for each in record.outcomes],
         "freed_bytes": record.freed,
+        "freed_at_most_bytes": record.freed + record.maybe,
+        "held_open_bytes": record.held_open,
         "filesystems": _before_and_after(record.before, record.after),
         "cycle": record.id,
     }
@@ -206,6 +227,9 @@ def _outcome(outcome: Outcome) -> Document:
         "action": outcome.action,
         "cache": outcome.cache.path,
         "freed_bytes": outcome.freed,
+        "freed_at_most_bytes": outcome.freed + outcome.maybe,
+        "held_open_bytes": outcome.held_open,
+        "held_open_by": [{"pid": each.pid, "name": each.name, "bytes": each.size} for each in outcome.holders],
         "removed_entries": len(outcome.removed),
         "failures": [
             {"path": where(outcome.cache, each.path), "error": each.error, "busy": each.busy}
@@ -237,6 +261,8 @@ def _removed(cache: Cache, gone: RemovedEntry) -> Document:
         "name": gone.name,
         "version": gone.version,
         "freed_bytes": gone.freed,
+        "freed_at_most_bytes": gone.freed + gone.maybe,
+        "held_open_bytes": gone.held_open,
         "reason": gone.reason,
     }
 
@@ -255,10 +281,10 @@ def _before_and_after(before: Sequence[Filesystem], after: Sequence[Filesystem])
 
 def listing(found: Iterable[tuple[MeasuredCache, Entry]]) -> Document:
     """Entries with the cache that they are in."""
-    return {**SCHEMA, "entries": [_listed(cache.cache, entry) for cache, entry in found]}
+    return {**SCHEMA, "entries": [listed(cache.cache, entry) for cache, entry in found]}
 
 
-def _listed(cache: Cache, entry: Entry) -> Document:
+def listed(cache: Cache, entry: Entry) -> Document:
     return {
         "ecosystem": cache.ecosystem,
         "owner": cache.owner.name,
@@ -306,7 +332,7 @@ def history(cycles: Iterable[PastCycle], past: Sequence[PastMove]) -> Document:
     }
 
 
-def _gone(removal: PastRemoval) -> Document:
+def gone(removal: PastRemoval) -> Document:
     """An entry that went, when and why."""
     return {
         "path": removal.path,
@@ -319,29 +345,8 @@ def _gone(removal: PastRemoval) -> Document:
         "freed_bytes": removal.freed,
         "reason": removal.reason,
         "cycle": removal.cycle,
-    }
-
-
-def explained(
-    caches: Iterable[CacheVerdict], entries: Iterable[Verdict], removals: Iterable[PastRemoval]
-) -> Document:
-    """What a word means now, each entry with the policy that takes it (``null``: it stays), and what is gone."""
-    return {
-        **SCHEMA,
-        "caches": [
-            {
-                "ecosystem": each.cache.cache.ecosystem,
-                "owner": each.cache.cache.owner.name,
-                "path": each.cache.cache.path,
-                "reasons": list(each.reasons),
-            }
-            for each in caches
-        ],
-        "entries": [
-            {**_listed(each.cache.cache, each.entry), "policy": each.policy, "reasons": list(each.reasons)}
-            for each in entries
-        ],
-        "removals": [_gone(each) for each in removals],
+        "kind": removal.kind or None,
+        **regaining.document(removal),
     }
 
 

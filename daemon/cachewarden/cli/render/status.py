@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Iterator
 
 from cachewarden.cli import figures
+from cachewarden.cli.render import forecast as forecasts
 from cachewarden.cli.render import moves, words
 from cachewarden.cli.render.blocks import Block, Cell, Column, Fit, Gap, Grid, Heading, Line, Tone
 from cachewarden.cli.render.words import View
 from cachewarden.model.caches import Filesystem, MeasuredCache, Problem, Snapshot
+from cachewarden.model.forecasts import Forecast
 from cachewarden.model.plans import Plan, Standing, State
 from cachewarden.model.units import human_bytes
 from cachewarden.model.watching import Extent, Reach
@@ -15,8 +17,10 @@ _SCARCE = 10
 """Percent free below which a disk is shown in red."""
 
 
-def status(snapshot: Snapshot, plan: Plan, view: View, reach: Reach | None = None) -> list[Block]:
-    """Caches, disks, policies, problems, and what to do next."""
+def status(
+    snapshot: Snapshot, plan: Plan, view: View, forecast: Forecast | None = None, reach: Reach | None = None
+) -> list[Block]:
+    """Caches, disks, policies, the forecast, problems, and what to do next."""
     blocks: list[Block] = [Heading("Caches")]
     if snapshot.caches:
         blocks.append(_caches(snapshot.caches, view))
@@ -27,10 +31,12 @@ def status(snapshot: Snapshot, plan: Plan, view: View, reach: Reach | None = Non
     if snapshot.caches and view.verbose:
         blocks += [Gap(), _sources(snapshot.caches, view), Gap(), _kinds(snapshot.caches, view)]
     if snapshot.filesystems:
-        blocks += [Heading("Disks"), _filesystems(snapshot.filesystems)]
+        blocks += [Heading("Disks"), _filesystems(snapshot.filesystems), *_quotas(snapshot)]
         blocks += _blind(snapshot, reach)
     blocks += moves.relocations(snapshot.relocations, view)
     blocks += [Heading("Policies"), *policies(plan.standings)]
+    if forecast:
+        blocks += forecasts.section(forecast, view)
     blocks += problems(snapshot.problems, view)
     return [*blocks, *_hints(snapshot, plan)]
 
@@ -46,7 +52,7 @@ def _caches(caches: Iterable[MeasuredCache], view: View) -> Grid:
 def _cache(cache: MeasuredCache, view: View) -> tuple[Cell | str, ...]:
     whole, where = figures.of_cache(cache), cache.cache
     return (
-        where.ecosystem, where.owner.name, human_bytes(whole.size), words.frees(whole.frees),
+        where.ecosystem, where.owner.name, human_bytes(whole.size), words.frees(whole.frees, whole.maybe),
         f"{whole.entries:,}", view.path(where.path),
     )  # fmt: skip
 
@@ -89,7 +95,7 @@ def _kinds(caches: Iterable[MeasuredCache], view: View) -> Grid:
     )  # fmt: skip
     rows = [
         (
-            kind.value, human_bytes(each.size), words.frees(each.frees), f"{each.entries:,}",
+            kind.value, human_bytes(each.size), words.frees(each.frees, each.maybe), f"{each.entries:,}",
             view.path(cache.cache.path),
         )
         for cache in caches
@@ -104,6 +110,13 @@ def _filesystems(filesystems: Iterable[Filesystem]) -> Grid:
         Column("INODES FREE", right=True), Column("TYPE"), Column("MOUNT", fit=Fit.CUT),
     )  # fmt: skip
     return Grid(columns, tuple(_filesystem(each) for each in filesystems))
+
+
+def _quotas(snapshot: Snapshot) -> Iterator[Block]:
+    """Of owners that have one, one line each."""
+    for owner, mount, quota in figures.quotas(snapshot):
+        left = f"{human_bytes(quota.free)} ({words.share(quota.free, quota.limit)}) left"
+        yield Line(f"{owner} on {mount}: {left} of a quota of {human_bytes(quota.limit)}", indent=2)
 
 
 def _filesystem(each: Filesystem) -> tuple[Cell | str, ...]:

@@ -13,6 +13,7 @@ VERBS = {
     "history": "past cycles and what they freed",
     "doctor": "what on this machine stands in the way, each with its remedy",
     "check": "whether the configuration is right",
+    "simulate": "what policies would have cost over a trace of installs",
     "daemon": "the service, in the foreground",
 }
 """The verbs with what they do, in the order of the help."""

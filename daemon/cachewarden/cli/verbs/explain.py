@@ -3,14 +3,16 @@
 from cachewarden.cli import work
 from cachewarden.cli.arguments import Parser
 from cachewarden.cli.explaining import Explainer, removals
-from cachewarden.cli.render import explain, json
+from cachewarden.cli.render import explain, json_explain
 from cachewarden.cli.session import Session
 
 
 def arguments(parser: Parser) -> None:
     """What is asked about."""
     parser.add_argument(
-        "word", metavar="PATH-OR-PACKAGE", help="a path, a cache, a package: torch, 'torch*', 'numpy==1.26.*'"
+        "word",
+        metavar="PATH-OR-PACKAGE",
+        help="a path, a cache, a package (torch, 'torch==2.*') or a policy",
     )
 
 
@@ -20,11 +22,13 @@ def run(session: Session) -> int:
     seen = work.look(session)
     explainer = Explainer(seen.snapshot, seen.plan, seen.settings)
     caches, entries = explainer.caches(word), explainer.entries(word)
-    gone = removals(seen.store, word)
+    policies, gone = explainer.policies(word), removals(seen.store, word)
+    found = bool(policies or caches or entries or gone)
     if session.options.json:
-        session.answer(json.explained(caches, entries, gone))
-    elif caches or entries or gone:
-        session.show(explain.explain(caches, entries, gone, session.view(seen.snapshot.taken_at)))
+        session.answer(json_explain.explained(policies, caches, entries, gone))
+    elif found:
+        view = session.view(seen.snapshot.taken_at)
+        session.show(explain.explain(policies, caches, entries, gone, view))
     else:
         session.show(explain.not_found(word))
-    return 0 if caches or entries or gone else 1
+    return 0 if found else 1

@@ -8,7 +8,8 @@ from cachewarden.cli.arguments import Parser
 from cachewarden.cli.render import entries, json
 from cachewarden.cli.render.entries import Found
 from cachewarden.cli.session import Session
-from cachewarden.decide.choice import names_match, used
+from cachewarden.decide.choice import names_match
+from cachewarden.decide.worth import used
 from cachewarden.model.caches import Snapshot
 
 _ORDERS: dict[str, Callable[[Found], Any]] = {

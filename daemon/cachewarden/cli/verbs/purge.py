@@ -90,8 +90,8 @@ def _to_free(text: str | None) -> Bytes | None:
 
 def _settings(settings: Settings, policy: Policy, *, ignore_keep: bool) -> Settings:
     """By hand what was written just now may go as well."""
-    packages = () if ignore_keep else settings.keep.packages
-    return replace(settings, keep=Keep(newer_than=Seconds(0), packages=packages), policies=(policy,))
+    keep = Keep() if ignore_keep else settings.keep
+    return replace(settings, keep=replace(keep, newer_than=Seconds(0)), policies=(policy,))
 
 
 def _entries(seen: work.Seen) -> int:

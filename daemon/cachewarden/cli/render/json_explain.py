@@ -1,0 +1,88 @@
+"""What ``explain`` answers, as JSON: see ``json``."""
+
+from collections.abc import Iterable
+
+from cachewarden.cli.explaining import CacheVerdict, PolicyVerdict, Verdict
+from cachewarden.cli.render.json import SCHEMA, Document, gone, listed
+from cachewarden.cli.render.words import of_cache
+from cachewarden.decide.foretelling import Place
+from cachewarden.decide.worth import Worth, usual
+from cachewarden.model.caches import Entry
+from cachewarden.system.memory import PastRemoval
+
+
+def explained(
+    policies: Iterable[PolicyVerdict],
+    caches: Iterable[CacheVerdict],
+    entries: Iterable[Verdict],
+    removals: Iterable[PastRemoval],
+) -> Document:
+    """What a word means now, each entry with the policy that takes it (``null``: it stays), and what is gone."""
+    return {
+        **SCHEMA,
+        "policies": [_policy(each) for each in policies],
+        "caches": [
+            {
+                "ecosystem": each.cache.cache.ecosystem,
+                "owner": each.cache.cache.owner.name,
+                "path": each.cache.cache.path,
+                "reasons": list(each.reasons),
+            }
+            for each in caches
+        ],
+        "entries": [_entry(each) for each in entries],
+        "removals": [gone(each) for each in removals],
+    }
+
+
+def _policy(verdict: PolicyVerdict) -> Document:
+    return {
+        "name": verdict.policy.name,
+        "action": verdict.policy.action.value,
+        "order": verdict.policy.order.value,
+        "state": verdict.standing.state.value if verdict.standing else None,
+        "reason": verdict.standing.reason if verdict.standing else None,
+        "places": [
+            {"place": place, "entries": of, "first": [of_cache(cache, entry) for cache, entry in first]}
+            for place, first, of in verdict.first
+        ],
+    }
+
+
+def _entry(verdict: Verdict) -> Document:
+    return {
+        **listed(verdict.cache.cache, verdict.entry),
+        "policy": verdict.policy,
+        "reasons": list(verdict.reasons),
+        "places": [_place(each) for each in verdict.places],
+        "worth": _worth(verdict.worth, verdict.entry),
+    }
+
+
+def _place(place: Place) -> Document:
+    return {
+        "policy": place.policy,
+        "place": place.place,
+        "number": place.number,
+        "of": place.of,
+        "freed_before_bytes": place.before,
+        "when": place.when,
+    }
+
+
+def _worth(worth: Worth, entry: Entry) -> Document:
+    """Each factor of ``cheapest-first``; ``value`` is seconds a day for each byte freed."""
+    facts = entry.facts or usual(entry.kind)
+    return {
+        "value": worth.value,
+        "regain": facts.regain.value,
+        "cost_seconds": worth.cost,
+        "fetch_bytes": facts.fetch,
+        "build_seconds": facts.build,
+        "build_measured": facts.measured,
+        "uses": worth.frequency,
+        "idle_days": worth.idle,
+        "installed": facts.installed,
+        "factors": [{"reason": why, "factor": factor} for why, factor in worth.weights],
+        "freed_bytes": worth.freed,
+    }
