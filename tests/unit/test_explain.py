@@ -99,3 +99,8 @@ def test_a_word_that_nobody_knows_is_answered_with_what_may_be_asked() -> None:
     screen = "\n".join(tables.plain(explain.not_found("nosuch")))
     assert screen.startswith("nosuch: neither in a cache now, nor removed by cachewarden.")
     assert "a path or a policy" in screen
+
+
+def test_where_not_all_could_be_read_nothing_is_said_never_to_have_been_there() -> None:
+    first, *_ = tables.plain(explain.not_found("nosuch", whole=False))
+    assert first == "nosuch: not in what could be read; `cachewarden status` says what could not."

@@ -161,10 +161,13 @@ def _removal(removal: PastRemoval, view: View) -> Iterator[Block]:
     yield from regaining.lines(removal)
 
 
-def not_found(word: str) -> list[Block]:
-    """Nothing is, and nothing was, known under this word."""
+def not_found(word: str, *, whole: bool = True) -> list[Block]:
+    """Nothing is, and nothing was, known under this word. ``whole``: all caches and the history could be read."""
+    nowhere = "neither in a cache now, nor removed by cachewarden."
+    if not whole:
+        nowhere = "not in what could be read; `cachewarden status` says what could not."
     return [
-        Line(f"{word}: neither in a cache now, nor removed by cachewarden.", Tone.STRONG),
+        Line(f"{word}: {nowhere}", Tone.STRONG),
         Line("Ask about a package ('torch', 'torch==2.*'), a path or a policy.", Tone.DIM),
         Line("`cachewarden list` shows what there is, `cachewarden status` the policies.", Tone.DIM),
     ]
