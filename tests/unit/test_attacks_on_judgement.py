@@ -1,6 +1,7 @@
 """What one owner may say of own entries, and what of it may be noticed by anybody else."""
 
 import math
+import time
 import tracemalloc
 from dataclasses import replace
 
@@ -23,6 +24,7 @@ from cachewarden.model.worth import Facts, Regain
 from cachewarden.service.cycle import Cycle
 from cachewarden.service.remembering import Remembering
 from cachewarden.service.talking import Hooks
+from cachewarden.system.regrets import Gone, matches
 from fakes import FakeClock, FakeStore
 from makers import MIB, NOW, cache, entry, gone, marks, owner, plan, policy, settings, share, snapshot
 
@@ -154,3 +156,16 @@ def test_paths_of_which_each_fills_the_state_are_not_remembered() -> None:
         remembering = Remembering(store)
         remembering.learn(remembering.recall(seen, settings()), record, settings())
     assert (len(store.sightings("1001 /home/eve/a")), len(store.sightings("1000 /home/bob/b"))) == (0, 1300)
+
+
+def test_very_many_of_one_name_that_come_back_take_no_time_that_grows_with_their_square() -> None:
+    number = 20_000
+    ours = cache().cache
+    back = [(ours, replace(entry(f"new{each}"), modified=NOW)) for each in range(number)]
+    removed = [
+        Gone(each, Instant(NOW - 1), "ann", ours.path, f"old{each}", "download", "numpy", "1.26.4", noted=False)
+        for each in range(number)
+    ]
+    began = time.process_time()
+    assert len(list(matches(back, (), removed, NOW))) == number
+    assert time.process_time() - began < 5

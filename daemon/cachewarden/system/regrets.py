@@ -13,6 +13,8 @@ from cachewarden.model.worth import Regain
 
 WITHIN = 90 * 86_400 * NANOSECONDS
 """What comes back later than that was not kept too short: no cache of a small disk keeps everything for a season."""
+_MOST_TRIED = 100
+"""Removals of one name that are tried for one entry: somebody may have a hundred thousand of both."""
 NEVER_MISSED = frozenset({Kind.DEBRIS, Kind.LOG})
 _BY_NAME = frozenset({Kind.DOWNLOAD, Kind.BUILT_WHEEL, Kind.TARBALL, Kind.PACKAGE})
 """Kinds of which one package and version is the same thing to its user under another name of its file."""
@@ -139,13 +141,16 @@ def matches(
 
 
 def _by_name(named: _Named, taken: set[int]) -> Iterator[Back]:
+    left = [gone for gone in reversed(named.gone) if gone.row not in taken]
     for candidate in named.candidates:
         if candidate.path:
             continue
-        fits = (gone for gone in named.gone if gone.row not in taken and _in_time(gone, candidate.at))
-        if gone := next(fits, None):
-            taken.add(gone.row)
-            yield _back(candidate, gone, same=False)
+        for place in range(1, min(len(left), _MOST_TRIED) + 1):
+            if _in_time(gone := left[-place], candidate.at):
+                del left[-place]
+                taken.add(gone.row)
+                yield _back(candidate, gone, same=False)
+                break
 
 
 def _name_of(owner: str, cache: str, kind: str, name: str | None, version: str | None) -> tuple[str, ...] | None:
