@@ -85,6 +85,8 @@ def test_the_screen_has_a_line_for_each(place: Place) -> None:
     assert done.returncode == 0
     for word in ("scene pi, seed 1", "purge-all", "Knowing the future", "By policy, oldest", "keep-disk-free"):
         assert word in done.stdout
+    assert "TO THE BOUND" in done.stdout
+    assert "TO THE BOUND" not in place.run("simulate", "--scene", "pi").stdout
 
 
 def test_twenty_thousand_events_take_seconds(place: Place) -> None:

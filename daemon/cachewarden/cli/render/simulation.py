@@ -7,8 +7,10 @@ from cachewarden.model.units import human_bytes, human_span
 from cachewarden.simulate.report import AS_CONFIGURED, Report, Result
 from cachewarden.simulate.world import Regret
 
+_TO_THE_BOUND = "TO THE BOUND"
+"""Known only where somebody who knows the future was asked."""
 _COLUMNS = (
-    Column("CHOSEN BY"), Column("LOST", right=True), Column("TO THE BOUND", right=True, spare=1),
+    Column("CHOSEN BY"), Column("LOST", right=True), Column(_TO_THE_BOUND, right=True, spare=1),
     Column("AGAIN", right=True), Column("DOWNLOADED AGAIN", right=True), Column("REMOVED", right=True, spare=2),
     Column("FREED", right=True, spare=3),
 )  # fmt: skip
@@ -29,7 +31,7 @@ def screen(found: Report, *, verbose: bool) -> list[Block]:
             f" for the first time; a disk of {human_bytes(found.capacity)}"
         ),
         Heading("Time that installs waited for what had been removed"),
-        Grid(_COLUMNS, tuple(_row(found, each) for each in found.results)),
+        _results(found),
     ]
     if known := found.clairvoyant:
         blocks += [
@@ -39,6 +41,14 @@ def screen(found: Report, *, verbose: bool) -> list[Block]:
         if regrets := result.replayed.tally.regrets:
             blocks += [Heading(f"By policy, {result.name}"), Grid(_POLICIES, tuple(map(_regret, regrets.items())))]
     return blocks
+
+
+def _results(found: Report) -> Grid:
+    rows = [_row(found, each) for each in found.results]
+    if found.clairvoyant:
+        return Grid(_COLUMNS, tuple(rows))
+    kept = [index for index, column in enumerate(_COLUMNS) if column.header != _TO_THE_BOUND]
+    return Grid(tuple(_COLUMNS[index] for index in kept), tuple(tuple(row[index] for index in kept) for row in rows))
 
 
 def _row(found: Report, result: Result) -> tuple[Cell | str, ...]:
