@@ -6,11 +6,12 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as some
 
+import makers
 from cachewarden.model.caches import Cache, Entry, Kind, Snapshot
 from cachewarden.model.plans import CycleRecord, Outcome, Plan, RemovedEntry
 from cachewarden.model.units import NANOSECONDS, Bytes, Instant, Seconds
 from cachewarden.model.worth import Facts, Regain
-from cachewarden.service.remembering import Remembering
+from cachewarden.service.remembering import MOST_NEWS, Remembering
 from cachewarden.system.regrets import WITHIN, Back, Gone, cost_of, matches
 from fakes import FakeStore
 from makers import DAY, NOW, ago, cache, entry, owner, settings
@@ -172,6 +173,14 @@ def test_what_came_back_and_goes_in_the_same_cycle_is_offered_too() -> None:
     store = FakeStore()
     Remembering(store).learn(seen(9000, entry("a")), record(9000, "a"), settings())
     assert store.offered == ["a"]
+
+
+def test_one_owner_with_very_many_new_entries_leaves_the_others_theirs() -> None:
+    store, bob = FakeStore(), makers.owner("bob", uid=1001)
+    many = cache(*(entry(f"{number:06}") for number in range(MOST_NEWS + 5)))
+    few = cache(entry("b"), path="/home/bob/.cache/pip", of=bob)
+    Remembering(store).learn(Snapshot(ago(9000), (many, few)), record(9000), settings())
+    assert (len(store.offered), store.offered[-1]) == (MOST_NEWS + 1, "b")
 
 
 def test_it_is_looked_for_no_more_often_than_sightings_are_written() -> None:

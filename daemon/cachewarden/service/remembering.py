@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from cachewarden.model.caches import Cache, Entry, MeasuredCache, Snapshot
 from cachewarden.model.plans import CycleRecord, Outcome
@@ -24,6 +25,8 @@ MOST_ABSENT = 20
 """Caches of one owner that are remembered while they are not there, as a disk that is unplugged."""
 _LONGEST_PLACE = 200
 FIRST_NOTE = 1 * NANOSECONDS
+MOST_NEWS = 20_000
+"""New entries of one owner that are compared with what was removed: a thousand take some 0.1 s."""
 SIGHTINGS_EVERY = 300 * NANOSECONDS
 """At most one write of sightings in this time: flash cards wear out (cargo keeps the same pace)."""
 MOST_OPENED = 100_000
@@ -158,6 +161,7 @@ class Remembering:
             )
             left: dict[int, int] = {}
             news: list[tuple[Cache, Entry]] = []
+            unasked: dict[int, int] = {}
             for cache in snapshot.caches:
                 uid = cache.cache.owner.uid
                 # No tool makes paths so long, but a worker may say them.
@@ -165,7 +169,10 @@ class Remembering:
                 left[uid] = left.get(uid, MOST_SIGHTINGS) - weight
                 if left[uid] >= 0:
                     before = self._store.sightings(_place(cache.cache))
-                    news += ((cache.cache, entry) for entry in cache.entries if _is_new(entry, before))
+                    fresh = ((cache.cache, entry) for entry in cache.entries if _is_new(entry, before))
+                    found = list(islice(fresh, unasked.setdefault(uid, MOST_NEWS)))
+                    unasked[uid] -= len(found)
+                    news += found
                     if tracing:
                         root = _place(cache.cache)
                         removed = {path for place, path in gone if place == root}
