@@ -12,11 +12,12 @@ from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge, Relocate,
 from cachewarden.model.policies import Settings
 from cachewarden.model.units import Bytes, Instant
 from cachewarden.service.assemble import assemble, at_rest, without
+from cachewarden.service.first_aid import Kit, urgent
 from cachewarden.service.moves import Moves, begun, outcome_of
 from cachewarden.service.remembering import Remembering
 from cachewarden.service.talking import Hooks
 from cachewarden.service.workers import Workers
-from cachewarden.system.ports import Clock
+from cachewarden.system.ports import Clock, Space
 
 _MOST_ROUNDS = 100
 """Each round but the last removes something or finds something that cannot be removed."""
@@ -62,6 +63,8 @@ class Cycle:
         self._hooks = hooks
         self._latest: dict[int, Filesystem] = {}
         self._moves = Moves(workers, hooks)
+        self._kit = Kit()
+        self._aided: dict[int, Filesystem] = {}
         self.seen: Snapshot | None = None
         """The last snapshot, before anything was removed."""
 
@@ -69,6 +72,8 @@ class Cycle:
         """What is there now, of every owner that the settings name. A lost worker costs its owner's part."""
         looks = []
         blind = False
+        self._aided = {}
+        hooks = replace(self._hooks, beat=self._beat_looking)
         problems: list[Problem] = []
         owners = list(_chosen(self._workers.owners(), settings, problems))
         self._moves.owners = {owner.name: owner for owner in owners}
@@ -76,13 +81,20 @@ class Cycle:
             if not self._hooks.may_go_on():
                 break
             try:
-                looks.append(self._workers.look(owner, self._hooks))
+                looks.append(self._workers.look(owner, hooks))
             except WorkerError as error:
                 problems.append(Problem(owner.home, str(error)))
                 blind = True
         snapshot = assemble(looks, problems, settings, self._clock.now(), blind=blind)
+        # Else the plan would make good once more what first aid made good meanwhile.
+        disks = tuple(self._aided.get(each.device, each) for each in snapshot.filesystems)
+        snapshot = replace(snapshot, filesystems=disks)
         self.seen = self._remembering.recall(replace(snapshot, online=self._online()), settings)
         return self.seen
+
+    def _beat_looking(self) -> None:
+        self._hooks.beat()
+        self._hooks.while_looking()
 
     def heard(self, owner: Owner, path: str, entries: Iterable[str]) -> None:
         """Somebody says that an owner opened entries of the cache at ``path`` just now.
@@ -91,8 +103,9 @@ class Cycle:
         """
         for each in self.seen.caches if self.seen else ():
             if each.cache.owner.uid == owner.uid and each.cache.path == path:
-                known = {entry.path for entry in each.entries}
-                self._remembering.opened(each.cache, known.intersection(entries), self._clock.now())
+                known = {entry.path for entry in each.entries}.intersection(entries)
+                self._remembering.opened(each.cache, known, self._clock.now())
+                self._kit.drop(owner.uid, path, known)
 
     def leave(self) -> None:
         """The program ends: what was only heard is written down."""
@@ -123,6 +136,30 @@ class Cycle:
             problems=first.problems,
         )
         self._remembering.learn(first, record, settings)
+        self._kit.pack(last, settings)
+        return record
+
+    def aid(self, settings: Settings, trigger: str, spaces: Mapping[str, Space]) -> CycleRecord | None:
+        """Removes at once, without a look, what the last one found to be cheap, as the policies have it.
+
+        ``spaces``: by mount point, the filesystems that are short now. ``None`` when nothing could be tried. It says
+        nothing of shortfalls: the cycle that has to follow does. May be called while another looks.
+        """
+        started = self._clock.now()
+        first = self._kit.unpack(spaces, started, settings.watch.interval)
+        if first is None:
+            return None
+        done = _Done(uuid.uuid4().hex, trigger, started)
+        last = self._rounds(first, urgent(settings), done)
+        if not done.outcomes:
+            return None
+        plan = replace(_whole(done.plans), shortfalls=(), skips=())
+        outcomes = tuple(done.outcomes)
+        self._kit.tried([each for each in plan.actions if isinstance(each, Purge)], outcomes)
+        self._aided |= {each.device: each for each in last.filesystems}
+        before, after = first.filesystems, last.filesystems
+        record = CycleRecord(done.id, trigger, started, self._clock.now(), plan, outcomes, before, after)
+        self._remembering.aided(first, record)
         return record
 
     def _settled(self, snapshot: Snapshot, settings: Settings, done: _Done) -> Snapshot:
