@@ -125,7 +125,7 @@ def test_nor_does_one_whose_disk_was_full_when_the_service_began(tmp_path: Path)
     with LoopDisk(SIZE, mkfs_options=NO_RESERVE) as disk:
         storm = Storm(disk, tmp_path)
         disk.fill(MIB // 2, reserve_too=True)
-        assert disk.free_bytes() == 0
+        assert disk.free_bytes() < 8192
         with storm.daemon():
             assert storm.share() >= MARK
             storm.lowest = disk.free_bytes()
