@@ -73,19 +73,19 @@ class Storm:
     def share(self) -> float:
         return self.disk.free_bytes() / self.total
 
-    def write(self, mib: int) -> None:
-        """``RATE`` MiB a second into files of 8 MiB, watching how much is free and when files go."""
+    def write(self, mib: int, rate: int = RATE, pieces: int = 1) -> None:
+        """``rate`` MiB a second into files of 8 MiB, watching how much is free and when files go."""
         began = time.monotonic()
-        block = os.urandom(MIB)
+        block = os.urandom(MIB // pieces)
         before = os.statvfs(self.disk.path).f_favail
-        for number in range(mib):
+        for number in range(mib * pieces):
             try:
-                with (self.disk.path / f"written{number // 8}").open("ab") as file:
+                with (self.disk.path / f"written{number // (8 * pieces)}").open("ab") as file:
                     file.write(block)
             except OSError as error:
                 self.errors.append(error)
             before = self.watch(before)
-            time.sleep(max(0.0, began + (number + 1) / RATE - time.monotonic()))
+            time.sleep(max(0.0, began + (number + 1) / pieces / rate - time.monotonic()))
 
     def watch(self, inodes_before: int) -> int:
         """Who writes makes no inode free: when there are more of them, files went."""
@@ -150,3 +150,17 @@ def test_a_disk_that_is_full_all_of_a_sudden_has_room_again_within_a_second(tmp_
         assert storm.lowest < MIB
         assert storm.freed_after is not None
         assert storm.freed_after < 1, storm.told() + storm.said()
+
+
+def test_a_disk_that_hovers_at_its_mark_does_not_bring_a_cycle_every_second(tmp_path: Path) -> None:
+    """Each cycle brings it just back to the mark, and it falls below at once, for twenty seconds."""
+    with LoopDisk(SIZE, mkfs_options=NO_RESERVE) as disk:
+        storm = Storm(disk, tmp_path)
+        storm.machine.config.write_text(KEEP_FREE.replace(", until: 30%", ""))
+        disk.fill(int(0.205 * storm.total))
+        with storm.daemon():
+            storm.write(20, rate=1, pieces=16)
+        cycles = storm.said().count(" cycle (")
+        tell(storm)
+        assert 2 <= cycles <= 5, storm.said()
+        assert storm.lowest > 0.1 * storm.total, storm.told()

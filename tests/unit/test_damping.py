@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from cachewarden.service.damping import MOST_PUT_OFF, PRESSED, Damping, puts_off
+from cachewarden.service.damping import MOST_PUT_OFF, PRESSED, SUDDEN, Damping, puts_off
 from cachewarden.system.machine import some_pressure
 
 
@@ -47,6 +47,18 @@ def test_cycles_in_vain_become_rare_however_fast_it_fills() -> None:
     assert waits == [1, 2, 4, 8, 16, 32, 64, 64, 64]
     damping.took_a_turn(freed=True)
     assert damping.seconds(earliest=0.0, seconds_left=0.0) == 0
+
+
+def test_first_aid_is_for_what_is_full_within_half_a_minute_and_the_less_time_the_more_often() -> None:
+    clock = Clock()
+    damping = Damping(clock)
+    assert not damping.may_aid(SUDDEN)
+    assert damping.may_aid(8.0)
+    clock.now += 0.5
+    assert not damping.may_aid(8.0)
+    assert damping.may_aid(1.0)
+    clock.now += 1.0
+    assert damping.may_aid(8.0)
 
 
 @pytest.mark.parametrize(

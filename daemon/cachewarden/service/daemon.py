@@ -215,7 +215,7 @@ class Daemon:
             return
         trigger = f"{', '.join(each.mount for each in crossed)} {_FILLED}"
         left = min(each.seconds_left for each in crossed)
-        if left < SUDDEN:
+        if self._damping.may_aid(left):
             self._aid(crossed, trigger, looking=looking)
         if not looking:
             wait = self._damping.seconds(self._earliest, left)

@@ -26,11 +26,22 @@ class Damping:
         self._clock = clock
         self._pause = 0.0
         self._again = 0.0
+        self._aided: float | None = None
 
     def took_a_turn(self, *, freed: bool) -> None:
         """A cycle that a filling disk brought about is over."""
         self._pause = 0.0 if freed else min(_LONGEST, max(_FIRST, 2 * self._pause))
         self._again = self._clock() + self._pause
+
+    def may_aid(self, seconds_left: float) -> bool:
+        """Whether it is time for first aid; then it counts. It has to be worth a worker of its own."""
+        now = self._clock()
+        if seconds_left >= SUDDEN:
+            return False
+        if self._aided is not None and now - self._aided < seconds_left / _SHARE:
+            return False
+        self._aided = now
+        return True
 
     def seconds(self, earliest: float, seconds_left: float) -> float:
         """How long the next cycle is to wait. ``earliest``: when it would be due were there time for ever."""

@@ -24,7 +24,7 @@ KINDS = frozenset({Kind.DEBRIS, Kind.LOG, Kind.INDEX, Kind.DOWNLOAD, Kind.TARBAL
 """Those whose guards see all that matters by themselves."""
 MOST = 400
 """Entries that are remembered: some hundred kilobytes, and more than goes in a second."""
-_MOST_WEIGHED = 4000
+_MOST_WEIGHED = 1500
 _LARGE = 1 << 16
 _LONGEST_AGE = 86_400
 
