@@ -442,7 +442,7 @@ class Aided:
         self.cycle = Cycle(workers, FakeClock(makers.NOW), Remembering(self.store), hooks)
 
     def before(self) -> "Aided":
-        self.cycle.run(self.settings, "start")
+        self.cycle.run(self.settings, "start", prepare=True)
         self.fill(50 * MIB)
         return self
 

@@ -71,6 +71,15 @@ def test_every_cache_has_a_part_in_it() -> None:
     assert "b" in paths(unpacked(makers.snapshot(anns, bobs), FREE))
 
 
+def test_whoever_lies_about_sizes_pushes_nobody_else_out() -> None:
+    lies = makers.cache(*(makers.entry(f"a{number}", frees=2**60) for number in range(5 * MOST)))
+    bobs = makers.cache(
+        *(makers.entry(f"b{number}") for number in range(300)), path="/home/bob/c", of=makers.owner("bob", uid=1001)
+    )
+    found = paths(unpacked(makers.snapshot(lies, bobs), FREE))
+    assert sum(path.startswith("b") for path in found) >= MOST // 2
+
+
 @pytest.mark.parametrize("later", [-301, 901, 10**6])
 def test_a_look_of_long_ago_or_of_a_time_to_come_is_not_gone_by(later: int) -> None:
     assert unpacked(makers.snapshot(makers.cache(makers.entry())), FREE, later=later) is None

@@ -116,8 +116,11 @@ class Cycle:
         self._moves.begin()
         return self._moves.cleared(self.look(settings), settings)
 
-    def run(self, settings: Settings, trigger: str) -> CycleRecord:
-        """Looks, decides, acts; and looks again at the disks, since a full ext4 hides the first bytes freed."""
+    def run(self, settings: Settings, trigger: str, *, prepare: bool = False) -> CycleRecord:
+        """Looks, decides, acts; and looks again at the disks, since a full ext4 hides the first bytes freed.
+
+        ``prepare``: first aid may be called for later on.
+        """
         started = self._clock.now()
         self._moves.begin()
         first = self.look(settings)
@@ -136,7 +139,8 @@ class Cycle:
             problems=first.problems,
         )
         self._remembering.learn(first, record, settings)
-        self._kit.pack(last, settings)
+        if prepare:
+            self._kit.pack(last, settings)
         return record
 
     def aid(self, settings: Settings, trigger: str, spaces: Mapping[str, Space]) -> CycleRecord | None:

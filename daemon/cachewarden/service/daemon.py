@@ -252,7 +252,7 @@ class Daemon:
         started = time.monotonic()
         try:
             with self._program.one_cycle_at_a_time():
-                record = self._cycle.run(self._settings, trigger)
+                record = self._cycle.run(self._settings, trigger, prepare=self._settings.watch.react)
         except BusyError:
             self._bring_forward(_BUSY_AGAIN, trigger, at_once=True)
             self._note_turn(trigger, freed=False)

@@ -24,7 +24,8 @@ KINDS = frozenset({Kind.DEBRIS, Kind.LOG, Kind.INDEX, Kind.DOWNLOAD, Kind.TARBAL
 """Those whose guards see all that matters by themselves."""
 MOST = 400
 """Entries that are remembered: some hundred kilobytes, and more than goes in a second."""
-_MOST_WEIGHED = 1500
+_MOST_WEIGHED, _AT_LEAST_WEIGHED = 1500, 20
+"""Entries that are thought about, of all owners and of each."""
 _LARGE = 1 << 16
 _LONGEST_AGE = 86_400
 
@@ -56,11 +57,20 @@ class Kit:
         own = urgent(settings)
         disks = tuple(_full(each) for each in last.filesystems if _may_be_in_need(each, own))
         devices = {each.device for each in disks}
-        caches = _largest([each for each in last.caches if each.device in devices and not each.read_only])
+        by_owner: dict[int, list[MeasuredCache]] = {}
+        for each in last.caches:
+            if each.device in devices and not each.read_only:
+                by_owner.setdefault(each.cache.owner.uid, []).append(each)
         whole = replace(
-            last, caches=caches, filesystems=disks, problems=(), relocations=(), due=frozenset(), engaged=frozenset()
+            last, caches=(), filesystems=disks, problems=(), relocations=(), due=frozenset(), engaged=frozenset()
         )
-        purges = [action for action in decide(whole, _without_end(own)).actions if isinstance(action, Purge)]
+        purges: list[Purge] = []
+        caches: list[MeasuredCache] = []
+        for theirs in by_owner.values():  # one by one: whoever lies about sizes pushes nobody else out
+            fit = _largest(theirs, max(_AT_LEAST_WEIGHED, _MOST_WEIGHED // len(by_owner)))
+            plan = decide(replace(whole, caches=fit), _without_end(own))
+            purges += [action for action in plan.actions if isinstance(action, Purge)]
+            caches += fit
         self._packed = replace(whole, caches=_only(caches, _in_turn(purges)))
 
     def unpack(self, spaces: Mapping[str, Space], now: Instant, interval: int) -> Snapshot | None:
@@ -137,7 +147,7 @@ def _full(disk: Filesystem) -> Filesystem:
     return replace(disk, free=Bytes(0), inodes_free=Inodes(0))
 
 
-def _largest(caches: list[MeasuredCache]) -> tuple[MeasuredCache, ...]:
+def _largest(caches: list[MeasuredCache], most: int) -> tuple[MeasuredCache, ...]:
     """Only the largest of their entries that could be in it at all."""
     fit = (
         (key_of(cache), entry)
@@ -145,7 +155,7 @@ def _largest(caches: list[MeasuredCache]) -> tuple[MeasuredCache, ...]:
         for entry in cache.entries
         if entry.kind in KINDS and entry.hold is None
     )
-    largest = nlargest(_MOST_WEIGHED, fit, key=lambda each: each[1].frees)
+    largest = nlargest(most, fit, key=lambda each: each[1].frees)
     return _only(caches, {(key, entry.path) for key, entry in largest})
 
 
