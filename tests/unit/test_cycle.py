@@ -436,10 +436,11 @@ SHORT = {"/home": Space(Bytes(1000 * MIB), Bytes(50 * MIB), Inodes(10_000), Inod
 class Aided:
     """A disk that a cycle left well above its mark; then it fills."""
 
-    def __init__(self, workers: FakeWorkers, *policies: Policy, hooks: Hooks = Hooks()) -> None:  # noqa: B008 - frozen
+    def __init__(self, workers: FakeWorkers, *, hooks: Hooks | None = None, clock: FakeClock | None = None) -> None:
         self.workers, self.store = workers, FakeStore()
-        self.settings = Settings(policies=policies or (FREE,))
-        self.cycle = Cycle(workers, FakeClock(makers.NOW), Remembering(self.store), hooks)
+        self.settings = Settings(policies=(FREE,))
+        clock = clock or FakeClock(makers.NOW)
+        self.cycle = Cycle(workers, clock, Remembering(self.store), hooks or Hooks())
 
     def before(self) -> "Aided":
         self.cycle.run(self.settings, "start", prepare=True)
@@ -483,6 +484,22 @@ def test_first_aid_says_nothing_of_a_shortfall_which_only_a_look_can_tell() -> N
     record = Aided(FakeWorkers(world(downloads(3), free=500 * MIB))).before().aid()
     assert record is not None
     assert (record.freed, record.plan.shortfalls) == (3 * MIB, ())
+
+
+def test_first_aid_asks_to_stop_whoever_keeps_it_waiting() -> None:
+    clock, asked = FakeClock(makers.NOW), []
+
+    class Hanging(FakeWorkers):
+        def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
+            asked.append(hooks.may_go_on())
+            clock.time = Instant(clock.time + 21 * 10**9)
+            asked.append(hooks.may_go_on())
+            return Outcome(action.policy, "purge", action.cache, incomplete=True), None
+
+    bobs = makers.cache(makers.entry("b"), path="/home/bob", of=makers.owner("bob", uid=1001))
+    aided = Aided(Hanging(world(downloads(9), bobs, free=500 * MIB)), clock=clock).before()
+    assert aided.aid() is not None
+    assert asked == [True, False]
 
 
 def test_what_was_opened_since_the_look_is_no_first_aid() -> None:

@@ -10,7 +10,7 @@ from cachewarden.model.caches import Filesystem, Owner, Problem, Snapshot
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge, Relocate, RemovedEntry
 from cachewarden.model.policies import Settings
-from cachewarden.model.units import Bytes, Instant
+from cachewarden.model.units import NANOSECONDS, Bytes, Instant
 from cachewarden.service.assemble import assemble, at_rest, without
 from cachewarden.service.first_aid import Kit, urgent
 from cachewarden.service.moves import Moves, begun, outcome_of
@@ -26,6 +26,10 @@ _MOST_IN_VAIN = 10
 go would keep the disk full for all."""
 
 
+_AID = 20 * NANOSECONDS
+"""So long first aid goes on: whoever keeps it waiting (a stopped worker, a dead mount) keeps all others waiting."""
+
+
 @dataclass(slots=True)
 class _Done:
     """What the rounds of a cycle add up to, and what a purge that is under way removed so far."""
@@ -36,6 +40,7 @@ class _Done:
     plans: list[Plan] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     current: list[RemovedEntry] = field(default_factory=list)
+    until: Instant | None = None
 
     def so_far(self, action: Purge, now: Instant) -> CycleRecord:
         """What is to be remembered if this is the last that is heard of the cycle."""
@@ -153,7 +158,7 @@ class Cycle:
         first = self._kit.unpack(spaces, started, settings.watch.interval)
         if first is None:
             return None
-        done = _Done(uuid.uuid4().hex, trigger, started)
+        done = _Done(uuid.uuid4().hex, trigger, started, until=Instant(started + _AID))
         last = self._rounds(first, urgent(settings), done)
         if not done.outcomes:
             return None
@@ -203,7 +208,7 @@ class Cycle:
                 snapshot = replace(without(snapshot, purges, outcomes, self._latest), engaged=plan.engaged)
                 snapshot = at_rest(snapshot, {uid for uid, rounds in vain.items() if rounds >= _MOST_IN_VAIN})
                 settings = _less_to_free(settings, _credit(before, outcomes, self._latest))
-            if not self._hooks.may_go_on():
+            if not self._may_go_on(done):
                 break
         # What is lacking must be said as it is, not as it would be after more removals.
         nothing = tuple(replace(cache, entries=()) for cache in snapshot.caches)
@@ -226,7 +231,7 @@ class Cycle:
         outcomes: list[Outcome] = []
         self._latest = {}
         for action in purges:
-            if not self._hooks.may_go_on():
+            if not self._may_go_on(done):
                 break
             done.current.clear()
             outcome, filesystem = self._workers.purge(action, self._telling(action, done))
@@ -244,7 +249,10 @@ class Cycle:
             self._remembering.note(lambda: done.so_far(action, self._clock.now()), self._clock.now())
             self._hooks.progress(entry)
 
-        return replace(self._hooks, progress=progress)
+        return replace(self._hooks, progress=progress, may_go_on=lambda: self._may_go_on(done))
+
+    def _may_go_on(self, done: _Done) -> bool:
+        return self._hooks.may_go_on() and (done.until is None or self._clock.now() < done.until)
 
 
 def _next(plan: Plan) -> tuple[Relocate | None, list[Purge]]:
