@@ -151,10 +151,9 @@ def _limit(limits: Limits) -> None:
     _lower(resource.RLIMIT_AS, limits.memory)
     _lower(resource.RLIMIT_NOFILE, _DESCRIPTORS)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    if limits.urgent:
-        return
     try:
-        psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
+        # The units make the service wait for the disks like this; what is urgent takes its turn as anybody does.
+        psutil.Process().ionice(psutil.IOPRIO_CLASS_BE if limits.urgent else psutil.IOPRIO_CLASS_IDLE)
     except (psutil.Error, OSError):
         return  # a courtesy, not a safeguard
 
