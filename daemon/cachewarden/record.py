@@ -92,6 +92,12 @@ class Recorder:
         self._problems(record)
         self._summary(record)
 
+    def first_aid(self, record: CycleRecord) -> None:
+        """What was done at once: the cycle that follows tells all else, and what was told of others stays told."""
+        for outcome in record.outcomes:
+            self._outcome(outcome, record)
+        self._summary(record)
+
     def forecast(self, forecast: Forecast, horizon: Seconds) -> None:
         """A disk that fills within the horizon in spite of the policies; that a policy will act is no news."""
         days = horizon / _DAY

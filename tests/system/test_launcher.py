@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from builders.launched import ENTRY
@@ -338,9 +339,9 @@ def test_a_channel_that_the_service_has_not_made_gets_no_worker(tmp_path: Path) 
 
 def test_one_owner_cannot_have_all_the_workers() -> None:
     with launched(sleep_for_ever, ANN, BOB) as workers:
-        jobs = [workers.start(ANN, "watch") for _ in range(4)]
+        jobs = [workers.start(ANN, "watch") for _ in range(5)]
         workers.owners()  # answered after what came before
-        assert workers.notice() == {3: NOT_STARTED, 4: NOT_STARTED}
+        assert workers.notice() == {4: NOT_STARTED, 5: NOT_STARTED}
         jobs.append(workers.start(BOB, "watch"))
         workers.owners()
         assert workers.notice() == {}
@@ -420,3 +421,16 @@ def in_a_child(work: Callable[[], dict[str, object]]) -> Any:  # noqa: ANN401 - 
         data = answer.read()
     os.waitpid(pid, 0)
     return pickle.loads(data)
+
+
+def tell_whose_turn(owner: Owner, stream: socket.socket) -> None:
+    Channel(stream).send("turn", int(psutil.Process().ionice().ioclass))
+
+
+@pytest.mark.parametrize(("work", "turn"), [("look", 3), ("purge", 2)])
+def test_who_looks_waits_for_the_disks_and_who_purges_does_not(work: str, turn: int) -> None:
+    """Idle and best-effort (``linux/ioprio.h``)."""
+    with launched(tell_whose_turn, ANN, limits=REAL_LIMITS) as workers:
+        job = workers.start(ANN, work)
+        assert job.channel.receive(seconds=10) == ("turn", turn)
+        job.close()

@@ -22,10 +22,11 @@ from cachewarden.model.relocations import (
     Prospect,
     RelocationSeen,
 )
-from cachewarden.model.units import Bytes, Instant, Seconds
+from cachewarden.model.units import Bytes, Inodes, Instant, Seconds
 from cachewarden.service.cycle import Cycle
 from cachewarden.service.remembering import Remembering
 from cachewarden.service.talking import Hooks
+from cachewarden.system.ports import Space
 from fakes import FakeClock, FakeStore
 
 MIB = makers.MIB
@@ -427,6 +428,104 @@ def test_owners_that_are_named_but_unknown_are_a_problem() -> None:
     cycle = Cycle(FakeWorkers(world(downloads(1))), FakeClock(makers.NOW), Remembering(FakeStore()), Hooks())
     snapshot = cycle.look(Settings(owners=("ann", "zoe")))
     assert [problem.path for problem in snapshot.problems] == ["zoe"]
+
+
+SHORT = {"/home": Space(Bytes(1000 * MIB), Bytes(50 * MIB), Inodes(10_000), Inodes(5000))}
+
+
+class Aided:
+    """A disk that a cycle left well above its mark; then it fills."""
+
+    def __init__(self, workers: FakeWorkers, *, hooks: Hooks | None = None, clock: FakeClock | None = None) -> None:
+        self.workers, self.store = workers, FakeStore()
+        self.settings = Settings(policies=(FREE,))
+        clock = clock or FakeClock(makers.NOW)
+        self.cycle = Cycle(workers, clock, Remembering(self.store), hooks or Hooks())
+
+    def before(self) -> "Aided":
+        self.cycle.run(self.settings, "start", prepare=True)
+        self.fill(50 * MIB)
+        return self
+
+    def fill(self, free: int) -> None:
+        look = self.workers.looks["ann"]
+        disks = tuple(replace(disk, free=Bytes(free)) for disk in look.filesystems)
+        self.workers.looks["ann"] = replace(look, filesystems=disks)
+
+    def aid(self) -> CycleRecord | None:
+        return self.cycle.aid(self.settings, "/home filled up, first aid", SHORT)
+
+
+def test_first_aid_frees_what_a_look_would_and_needs_none() -> None:
+    aided = Aided(FakeWorkers(world(downloads(400), free=500 * MIB))).before()
+    aided.workers.lost = {"ann"}  # who looked would see nothing
+    record = aided.aid()
+    assert record is not None
+    assert (record.freed, record.plan.shortfall) == (100 * MIB, 0)
+    assert aided.store.saved_cycles == [record]
+    gone = {entry.path for outcome in record.outcomes for entry in outcome.removed}
+    assert gone.isdisjoint(aided.store.sightings("1000 /home/ann/.cache/pip"))
+    assert len(aided.store.sightings("1000 /home/ann/.cache/pip")) == 300
+
+
+def test_before_the_first_look_there_is_no_first_aid() -> None:
+    assert Aided(FakeWorkers(world(downloads(400), free=0))).aid() is None
+
+
+def test_first_aid_tries_nothing_twice() -> None:
+    stuck = [f"d{number:03}" for number in range(20)]
+    aided = Aided(FakeWorkers(world(downloads(20), free=500 * MIB), stuck=stuck)).before()
+    assert aided.aid() is not None
+    assert aided.aid() is None
+    assert sorted(path for asked in aided.workers.asked for path in asked) == stuck
+
+
+def test_first_aid_says_nothing_of_a_shortfall_which_only_a_look_can_tell() -> None:
+    record = Aided(FakeWorkers(world(downloads(3), free=500 * MIB))).before().aid()
+    assert record is not None
+    assert (record.freed, record.plan.shortfalls) == (3 * MIB, ())
+
+
+def test_first_aid_asks_to_stop_whoever_keeps_it_waiting() -> None:
+    clock, asked = FakeClock(makers.NOW), []
+
+    class Hanging(FakeWorkers):
+        def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
+            asked.append(hooks.may_go_on())
+            clock.time = Instant(clock.time + 21 * 10**9)
+            asked.append(hooks.may_go_on())
+            return Outcome(action.policy, "purge", action.cache, incomplete=True), None
+
+    bobs = makers.cache(makers.entry("b"), path="/home/bob", of=makers.owner("bob", uid=1001))
+    aided = Aided(Hanging(world(downloads(9), bobs, free=500 * MIB)), clock=clock).before()
+    assert aided.aid() is not None
+    assert asked == [True, False]
+
+
+def test_what_was_opened_since_the_look_is_no_first_aid() -> None:
+    aided = Aided(FakeWorkers(world(downloads(2), free=500 * MIB))).before()
+    aided.cycle.heard(makers.owner(), "/home/ann/.cache/pip", ["d000"])
+    aided.aid()
+    assert aided.workers.asked == [["d001"]]
+
+
+def test_what_first_aid_freed_during_a_look_is_not_freed_once_more_by_the_plan_of_that_look() -> None:
+    """The look found the disk as it was before."""
+
+    class Slow(FakeWorkers):
+        def look(self, owner: Owner, hooks: Hooks) -> Look:
+            seen = super().look(owner, hooks)
+            hooks.beat()
+            return seen
+
+    records: list[CycleRecord | None] = []
+    hooks = Hooks(while_looking=lambda: records.append(aided.aid()))
+    aided = Aided(Slow(world(downloads(400), free=500 * MIB)), hooks=hooks)
+    aided.before()
+    records.clear()
+    record = aided.cycle.run(aided.settings, "interval")
+    freed = [each.freed for each in records if each]
+    assert (freed, record.freed) == ([100 * MIB], 0)
 
 
 class BoundedWorkers(FakeWorkers):

@@ -10,13 +10,14 @@ from cachewarden.model.caches import Filesystem, Owner, Problem, Snapshot
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge, Relocate, RemovedEntry
 from cachewarden.model.policies import Settings
-from cachewarden.model.units import Bytes, Instant
+from cachewarden.model.units import NANOSECONDS, Bytes, Instant
 from cachewarden.service.assemble import assemble, at_rest, without
+from cachewarden.service.first_aid import Kit, urgent
 from cachewarden.service.moves import Moves, begun, outcome_of
 from cachewarden.service.remembering import Remembering
 from cachewarden.service.talking import Hooks
 from cachewarden.service.workers import Workers
-from cachewarden.system.ports import Clock
+from cachewarden.system.ports import Clock, Space
 
 _MOST_ROUNDS = 100
 """Each round but the last removes something or finds something that cannot be removed."""
@@ -25,6 +26,10 @@ _MOST_IN_VAIN = 10
 a hundred entries that cannot go, or says that each of them is as large as the disk, would keep it full for all."""
 _LITTLE = 4
 """A disk that gains less than one part in so many of what was hoped for gains little: somebody else writes, too."""
+
+
+_AID = 20 * NANOSECONDS
+"""So long first aid goes on: whoever keeps it waiting (a stopped worker, a dead mount) keeps all others waiting."""
 
 
 @dataclass(slots=True)
@@ -37,6 +42,7 @@ class _Done:
     plans: list[Plan] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     current: list[RemovedEntry] = field(default_factory=list)
+    until: Instant | None = None
 
     def so_far(self, action: Purge, now: Instant) -> CycleRecord:
         """What is to be remembered if this is the last that is heard of the cycle."""
@@ -64,6 +70,8 @@ class Cycle:
         self._hooks = hooks
         self._latest: dict[int, Filesystem] = {}
         self._moves = Moves(workers, hooks)
+        self._kit = Kit()
+        self._aided: dict[int, Filesystem] = {}
         self.seen: Snapshot | None = None
         """The last snapshot, before anything was removed."""
 
@@ -71,6 +79,8 @@ class Cycle:
         """What is there now, of every owner that the settings name. A lost worker costs its owner's part."""
         looks = []
         blind = False
+        self._aided = {}
+        hooks = replace(self._hooks, beat=self._beat_looking)
         problems: list[Problem] = []
         owners = list(_chosen(self._workers.owners(), settings, problems))
         self._moves.owners = {owner.name: owner for owner in owners}
@@ -78,13 +88,20 @@ class Cycle:
             if not self._hooks.may_go_on():
                 break
             try:
-                looks.append(self._workers.look(owner, self._hooks))
+                looks.append(self._workers.look(owner, hooks))
             except WorkerError as error:
                 problems.append(Problem(owner.home, str(error)))
                 blind = True
         snapshot = assemble(looks, problems, settings, self._clock.now(), blind=blind)
+        # Else the plan would make good once more what first aid made good meanwhile.
+        disks = tuple(self._aided.get(each.device, each) for each in snapshot.filesystems)
+        snapshot = replace(snapshot, filesystems=disks)
         self.seen = self._remembering.recall(replace(snapshot, online=self._online()), settings)
         return self.seen
+
+    def _beat_looking(self) -> None:
+        self._hooks.beat()
+        self._hooks.while_looking()
 
     def heard(self, owner: Owner, path: str, entries: Iterable[str]) -> None:
         """Somebody says that an owner opened entries of the cache at ``path`` just now.
@@ -95,6 +112,7 @@ class Cycle:
             if each.cache.owner.uid == owner.uid and each.cache.path == path:
                 known = set(entries).intersection(entry.path for entry in each.entries)
                 self._remembering.opened(each.cache, known, self._clock.now())
+                self._kit.drop(owner.uid, path, known)
 
     def leave(self) -> None:
         """The program ends: what was only heard is written down."""
@@ -105,8 +123,11 @@ class Cycle:
         self._moves.begin()
         return self._moves.cleared(self.look(settings), settings)
 
-    def run(self, settings: Settings, trigger: str) -> CycleRecord:
-        """Looks, decides, acts; and looks again at the disks, since a full ext4 hides the first bytes freed."""
+    def run(self, settings: Settings, trigger: str, *, prepare: bool = False) -> CycleRecord:
+        """Looks, decides, acts; and looks again at the disks, since a full ext4 hides the first bytes freed.
+
+        ``prepare``: first aid may be called for later on.
+        """
         started = self._clock.now()
         self._moves.begin()
         first = self.look(settings)
@@ -125,6 +146,31 @@ class Cycle:
             problems=first.problems,
         )
         self._remembering.learn(first, record, settings)
+        if prepare:
+            self._kit.pack(last, settings)
+        return record
+
+    def aid(self, settings: Settings, trigger: str, spaces: Mapping[str, Space]) -> CycleRecord | None:
+        """Removes at once, without a look, what the last one found to be cheap, as the policies have it.
+
+        ``spaces``: by mount point, the filesystems that are short now. ``None`` when nothing could be tried. It says
+        nothing of shortfalls: the cycle that has to follow does. May be called while another looks.
+        """
+        started = self._clock.now()
+        first = self._kit.unpack(spaces, started, settings.watch.interval)
+        if first is None:
+            return None
+        done = _Done(uuid.uuid4().hex, trigger, started, until=Instant(started + _AID))
+        last = self._rounds(first, urgent(settings), done)
+        if not done.outcomes:
+            return None
+        plan = replace(_whole(done.plans), shortfalls=(), skips=())
+        outcomes = tuple(done.outcomes)
+        self._kit.tried([each for each in plan.actions if isinstance(each, Purge)], outcomes)
+        self._aided |= {each.device: each for each in last.filesystems}
+        before, after = first.filesystems, last.filesystems
+        record = CycleRecord(done.id, trigger, started, self._clock.now(), plan, outcomes, before, after)
+        self._remembering.aided(first, record)
         return record
 
     def _settled(self, snapshot: Snapshot, settings: Settings, done: _Done) -> Snapshot:
@@ -164,7 +210,7 @@ class Cycle:
                 snapshot = replace(without(snapshot, purges, outcomes, self._latest), engaged=plan.engaged)
                 snapshot = at_rest(snapshot, {uid for uid, rounds in vain.items() if rounds >= _MOST_IN_VAIN})
                 settings = _less_to_free(settings, _credit(before, outcomes, self._latest))
-            if not self._hooks.may_go_on():
+            if not self._may_go_on(done):
                 break
         # What is lacking must be said as it is, not as it would be after more removals.
         nothing = tuple(replace(cache, entries=()) for cache in snapshot.caches)
@@ -187,7 +233,7 @@ class Cycle:
         outcomes: list[Outcome] = []
         self._latest = {}
         for action in purges:
-            if not self._hooks.may_go_on():
+            if not self._may_go_on(done):
                 break
             done.current.clear()
             outcome, filesystem = self._workers.purge(action, self._telling(action, done))
@@ -205,7 +251,10 @@ class Cycle:
             self._remembering.note(lambda: done.so_far(action, self._clock.now()), self._clock.now())
             self._hooks.progress(entry)
 
-        return replace(self._hooks, progress=progress)
+        return replace(self._hooks, progress=progress, may_go_on=lambda: self._may_go_on(done))
+
+    def _may_go_on(self, done: _Done) -> bool:
+        return self._hooks.may_go_on() and (done.until is None or self._clock.now() < done.until)
 
 
 def _next(plan: Plan) -> tuple[Relocate | None, list[Purge]]:

@@ -7,6 +7,8 @@ nothing in a cycle needs a lock.
 import os
 import signal
 import time
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
 from types import FrameType
 
 from cachewarden import __version__
@@ -19,11 +21,12 @@ from cachewarden.record import ERROR, INFO, WARNING, Event, Recorder
 from cachewarden.service.bell import Bell
 from cachewarden.service.config_watch import ConfigWatch
 from cachewarden.service.cycle import Cycle
+from cachewarden.service.damping import STEP, SUDDEN, Damping, puts_off
 from cachewarden.service.hurry import Hurry
 from cachewarden.service.mount_watch import MountWatch
 from cachewarden.service.program import Program
 from cachewarden.service.reaching import Reaching
-from cachewarden.service.sampling import Sampler, marks_of
+from cachewarden.service.sampling import Crossing, Sampler, marks_of
 from cachewarden.service.schedule import Schedule
 from cachewarden.service.sizes import foretell
 from cachewarden.service.talking import Hooks
@@ -32,6 +35,7 @@ from cachewarden.service.workers import LaunchedWorkers
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.files import RealFiles
 from cachewarden.system.journal import best_journal
+from cachewarden.system.machine import io_pressure
 from cachewarden.system.mount_table import MountTable
 from cachewarden.system.notify import Notifier
 
@@ -43,6 +47,17 @@ _SETTLE_CONFIG = 0.7
 _SETTLE_MOUNTS = 0.5
 _BUSY_AGAIN = 30.0
 _DAY = 86_400 * NANOSECONDS
+_FILLED = "filled up"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """A look that is wanted: when, why, and since when it is due; ``patient``: others may have the disks first."""
+
+    when: float
+    trigger: str
+    since: float
+    patient: bool = False
 
 
 class Daemon:
@@ -57,7 +72,9 @@ class Daemon:
         self._notifier = Notifier()
         self._recorder = Recorder(best_journal(verbose=program.options.verbose))
         self._store = program.store(writable=True)
-        hooks = Hooks(may_go_on=lambda: not self._stopping, beat=self._beat)
+        hooks = Hooks(
+            may_go_on=lambda: not self._stopping, beat=self._beat, while_looking=lambda: self._sample(looking=True)
+        )
         self._cycle: Cycle = program.cycle(workers, self._store, hooks)
         self._schedule = Schedule(self._bell.ring)
         self._watchers = Watchers(
@@ -68,11 +85,12 @@ class Daemon:
         self._config_watch = ConfigWatch(lambda: self._bell.ring("config"))
         self._mount_watch = MountWatch(MountTable())
         self._hurry = Hurry()
+        self._damping = Damping()
         self._reload_at: float | None = None
         self._mounts_at: float | None = None
         self._stopping = False
         self._deadline: float | None = None
-        self._next_look: tuple[float, str] | None = (time.monotonic(), "start")
+        self._next_look: _Wish | None = _Wish(time.monotonic(), "start", 0.0)
         self._earliest = 0.0
         self._status = "starting"
         self._foretold = -1
@@ -144,17 +162,16 @@ class Daemon:
         if self._watchers.have_told:
             self._reaching.tell(self._watchers.reach())
         if "filling" in said:
-            self._bring_forward(0, "a disk filled up")
+            self._bring_forward(0, f"a disk {_FILLED}", at_once=self._hurry.may())
         if "changed" in said:
-            self._bring_forward(_SETTLE, "file events")
+            self._bring_forward(_SETTLE, "file events", patient=True)
         self._heed_mounts(ready)
         self._heed(self._bell.heard())
+        self._sample()
         if self._reload_at and time.monotonic() >= self._reload_at:
             self._reload(asked=False)
-        if self._next_look and time.monotonic() >= self._next_look[0] and not self._stopping:
-            trigger = self._next_look[1]
-            self._next_look = None
-            self._look(trigger)
+        if self._next_look and not self._stopping:
+            self._look_in_time(self._next_look)
 
     def _patience(self) -> float | None:
         """Seconds that may be slept; ``None`` for as long as nothing rings."""
@@ -163,7 +180,9 @@ class Daemon:
             waits.append(self._notifier.watchdog_seconds / 2)
         now = time.monotonic()
         if self._next_look:
-            waits.append(self._next_look[0] - now)
+            waits.append(self._next_look.when - now)
+        if (sample := self._sampler.wait()) is not None:
+            waits.append(sample)
         waits += [when - now for when in (self._reload_at, self._mounts_at) if when]
         if self._deadline is not None:
             waits.append(self._deadline - now)
@@ -185,33 +204,65 @@ class Daemon:
             # A file is often written in two steps: what stands there for a moment is nobody's wish.
             self._reload_at = time.monotonic() + _SETTLE_CONFIG
         if "interval" in words:
-            self._bring_forward(0, "interval", at_once=True)
+            self._bring_forward(0, "interval", at_once=True, patient=True)
         if "cron" in words:
             self._bring_forward(1, "schedule", at_once=True)
-        if "sample" in words and (crossed := self._sampler.crossed()):
-            self._bring_forward(0, f"{', '.join(crossed)} filled up", at_once=True)
 
-    def _bring_forward(self, seconds: float, trigger: str, *, at_once: bool = False) -> None:
+    def _sample(self, *, looking: bool = False) -> None:
+        """Are disks filling? What fills in no time gets first aid, also while a cycle still looks; then a look."""
+        crossed = self._sampler.crossed() if self._sampler.is_due else ()
+        if not crossed:
+            return
+        trigger = f"{', '.join(each.mount for each in crossed)} {_FILLED}"
+        left = min(each.seconds_left for each in crossed)
+        if self._damping.may_aid(left):
+            self._aid(crossed, trigger, looking=looking)
+        if not looking:
+            wait = self._damping.seconds(self._earliest, left)
+            self._bring_forward(wait, trigger, at_once=True, patient=left >= SUDDEN)
+
+    def _aid(self, crossed: tuple[Crossing, ...], trigger: str, *, looking: bool) -> None:
+        """From what is known. A cycle of ours that looks has the lock; who else has it is freeing space, or looks."""
+        spaces = {each.mount: each.space for each in crossed}
+        with suppress(BusyError), nullcontext() if looking else self._program.one_cycle_at_a_time():
+            record = self._cycle.aid(self._settings, f"{trigger}, first aid", spaces)
+            if record:
+                self._recorder.first_aid(record)
+
+    def _bring_forward(self, seconds: float, trigger: str, *, at_once: bool = False, patient: bool = False) -> None:
         """Events bring a look forward, yet not so that looking is all that is done."""
         when = time.monotonic() + seconds
         if not at_once:
             when = max(when, self._earliest)
-        if self._next_look is None or when < self._next_look[0]:
-            self._next_look = (when, trigger)
+        if self._next_look is None or when < self._next_look.when:
+            self._next_look = _Wish(when, trigger, when, patient=patient)
+
+    def _look_in_time(self, wish: "_Wish") -> None:
+        """Looks when it is time for that; what can wait waits while others wait for the disks already."""
+        now = time.monotonic()
+        if now < wish.when:
+            return
+        if wish.patient and puts_off(io_pressure(), now - wish.since):
+            self._next_look = replace(wish, when=now + STEP)
+            return
+        self._next_look = None
+        self._look(wish.trigger)
 
     def _look(self, trigger: str) -> None:
         started = time.monotonic()
         try:
             with self._program.one_cycle_at_a_time():
-                record = self._cycle.run(self._settings, trigger)
+                record = self._cycle.run(self._settings, trigger, prepare=self._settings.watch.react)
         except BusyError:
-            self._next_look = (time.monotonic() + _BUSY_AGAIN, trigger)
+            self._bring_forward(_BUSY_AGAIN, trigger, at_once=True)
+            self._note_turn(trigger, freed=False)
             return
         took = time.monotonic() - started
         self._earliest = time.monotonic() + max(_AT_LEAST_BETWEEN, _SHARE_OF_TIME * took)
+        self._note_turn(trigger, freed=bool(record.freed))
         self._recorder.cycle(record)
         self._tell_state()
-        self._sampler.remember(marks_of(self._settings, record.after))
+        self._sampler.remember(marks_of(self._settings, record.after) if self._settings.watch.react else ())
         seen = self._cycle.seen or Snapshot(record.started_at)
         self._foretell(seen)
         self._mount_watch.follow(seen, self._settings)
@@ -220,6 +271,10 @@ class Daemon:
         if not self._stopping:
             self._watchers.follow(seen, self._settings)
         self._notifier.say(f"STATUS={_status(record)}")
+
+    def _note_turn(self, trigger: str, *, freed: bool) -> None:
+        if trigger.endswith(_FILLED):
+            self._damping.took_a_turn(freed=freed)
 
     def _foretell(self, seen: Snapshot) -> None:
         """Once a day, as there is one point a day, and when the policies were changed."""

@@ -185,6 +185,17 @@ class Remembering:
                 self._opened.clear()
             self._tidy({_place(cache.cache) for cache in snapshot.caches}, record.finished_at)
 
+    def aided(self, snapshot: Snapshot, record: CycleRecord) -> None:
+        """Saves what first aid removed, of which ``snapshot`` knows only a part of what there is."""
+        self._noted_at, self._pause = record.finished_at, FIRST_NOTE
+        if not any(outcome.removed for outcome in record.outcomes):
+            return
+        self._store.save_cycle(record)
+        self._sizes.note(snapshot, record)
+        self._sizes.save()
+        for outcome in record.outcomes:
+            self._store.save_sightings(_place(outcome.cache), {}, [each.path for each in outcome.removed])
+
     def _tidy(self, present: set[str], now: Instant) -> None:
         """Once a day, and whenever caches come or go: whoever renames one all the time must not fill the state."""
         if present != self._present or now - self._tidied_at >= _DAY:

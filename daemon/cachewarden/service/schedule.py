@@ -1,18 +1,17 @@
-"""When to look: the interval, the cron policies, and a sample of the disks in between. APScheduler only rings."""
+"""When to look: the interval and the cron policies. APScheduler only rings; the main loop samples the disks."""
 
 import logging
 from collections.abc import Callable
 from typing import Any
 
 from cachewarden.model.policies import Settings
-from cachewarden.service.sampling import SAMPLE_SECONDS
 from cachewarden.settings import cron
 
 _LONGEST_INTERVAL = 10 * 365 * 86_400
 
 
 class Schedule:
-    """Rings ``interval``, ``cron`` and ``sample``; coalesced, each at most once at a time."""
+    """Rings ``interval`` and ``cron``; coalesced, each at most once at a time."""
 
     def __init__(self, ring: Callable[[str], None]) -> None:
         """``ring`` is called in APScheduler's thread and must return at once."""
@@ -33,8 +32,6 @@ class Schedule:
         )
         interval = min(settings.watch.interval, _LONGEST_INTERVAL)
         scheduler.add_job(self._ring, IntervalTrigger(seconds=interval), args=["interval"])
-        if settings.watch.react and any(policy.free_space or policy.free_inodes for policy in settings.policies):
-            scheduler.add_job(self._ring, IntervalTrigger(seconds=SAMPLE_SECONDS), args=["sample"])
         for schedule in sorted({policy.schedule for policy in settings.policies if policy.schedule}):
             scheduler.add_job(self._ring, cron.trigger(schedule), args=["cron"])
         scheduler.start()

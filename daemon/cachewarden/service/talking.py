@@ -17,7 +17,7 @@ from cachewarden.model.worth import Regain
 from cachewarden.service.wire import Channel, decoder, encoder
 from cachewarden.service.worker import CHUNK, PurgeReply
 
-_BEAT = 0.5
+_BEAT = 0.25
 _MESSAGE_SECONDS = 10.0
 _STOP_SECONDS = 4.0
 STOP_SECONDS_OF_A_MOVE = 20.0
@@ -35,6 +35,7 @@ class Hooks:
     beat: Callable[[], None] = lambda: None
     progress: Callable[[RemovedEntry], None] = lambda _: None
     moving: Callable[[MoveProgress], None] = lambda _: None
+    while_looking: Callable[[], None] = lambda: None
 
 
 @dataclass(slots=True)

@@ -35,7 +35,7 @@ from cachewarden.service.opens import (
     Opens,
     may_be_told,
 )
-from cachewarden.service.sampling import SAMPLE_SECONDS, Mark, Sampler
+from cachewarden.service.sampling import Mark, Sampler
 from cachewarden.service.wire import Channel, decoder, encoder
 from cachewarden.service.worker import Whom
 from cachewarden.system.files import RealFiles
@@ -225,16 +225,14 @@ def _tell(channel: Channel, stream: socket.socket, watching: _Watching, sampler:
                 os.read(reader, 65_536)
             channel.send("changed")
         _tell_opened(channel, watching.opens)
-        if sampler.crossed():
+        if sampler.is_due and sampler.crossed():
             channel.send("filling")
             pause.wait(_QUIET_SECONDS)
 
 
 def _patience(opens: Opens, sampler: Sampler) -> float | None:
     """Milliseconds until there may be something to do without a word from anybody."""
-    waits: list[float] = [SAMPLE_SECONDS] if sampler.has_marks else []
-    wait = opens.wait(time.monotonic())
-    waits += [] if wait is None else [wait]
+    waits = [wait for wait in (sampler.wait(), opens.wait(time.monotonic())) if wait is not None]
     return min(waits) * 1000 + 1 if waits else None
 
 

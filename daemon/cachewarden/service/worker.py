@@ -71,7 +71,7 @@ BY_HAND = "move-by-hand"
 """A move that a person waits for: it takes as long as it takes, and ends with the command that asked for it."""
 LIMITS = {
     "look": Limits(300.0),
-    "purge": Limits(1800.0),
+    "purge": Limits(1800.0, urgent=True),
     "examine": Limits(300.0),
     "mend": Limits(900.0),
     "watch": Limits(None, threads=True),

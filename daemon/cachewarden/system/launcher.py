@@ -26,8 +26,8 @@ REQUEST_LIMIT = 256
 MESSAGE_LIMIT = 1 << 17
 _OWNERS_PER_MESSAGE = 100
 _MOST_WORKERS = 64
-_MOST_OF_ONE_OWNER = 2
-"""A watcher, and one that looks or purges."""
+_MOST_OF_ONE_OWNER = 3
+"""A watcher, one that looks or purges, and one that gives first aid while the other looks."""
 _DYING = 0.5
 """Seconds that a worker at its end gets to be gone. One that hangs in the kernel (a dead mount) is not waited for."""
 _LARGEST = 1 << 53

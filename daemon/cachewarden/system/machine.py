@@ -1,6 +1,7 @@
 """Figures of the machine as a whole."""
 
 import os
+import re
 
 _WATCHES = "/proc/sys/fs/inotify/max_user_watches"
 _NET = "/proc/1/net"
@@ -10,6 +11,8 @@ _UP, _REACHABLE = 1, 0x201
 _LONGEST_TABLE = 1 << 20
 _SYNCHRONIZED = "/run/systemd/timesync/synchronized"
 _TIMESYNC = "/run/systemd/timesync"
+_IO_PRESSURE = "/proc/pressure/io"
+_SOME = re.compile(r"some avg10=(\d{1,3}\.\d{2}) ")
 
 
 def most_watches() -> int | None:
@@ -19,6 +22,17 @@ def most_watches() -> int | None:
             return int(file.read())
     except (OSError, ValueError):
         return None
+
+
+def io_pressure() -> float | None:
+    """Percent of the last ten seconds in which a task waited for a disk; ``None`` where the kernel does not tell."""
+    return some_pressure(_text(_IO_PRESSURE) or "")
+
+
+def some_pressure(table: str) -> float | None:
+    """Of a file of the kernel's pressure stall information (``Documentation/accounting/psi.rst``)."""
+    match = _SOME.match(table)
+    return float(match[1]) if match else None
 
 
 def clock_is_not_synchronized() -> bool:

@@ -25,6 +25,7 @@ class Limits:
 
     ``threads``: only what watches files needs any. Without, a worker can start nothing at all, and nothing outlives
     it. ``writes``: only what moves a cache does. All others can make no file longer than nothing.
+    ``urgent``: others need it done; else it gets the disks when nobody else wants them.
     ``chown``: it works for the owner, yet as uid 0 with CAP_CHOWN alone, to give a folder that it makes away.
     """
 
@@ -34,6 +35,7 @@ class Limits:
     threads: bool = False
     writes: bool = False
     chown: bool = False
+    urgent: bool = False
 
 
 def become(owner: Owner, limits: Limits, *, switch: bool, channel: int, parent: int) -> None:
@@ -150,7 +152,8 @@ def _limit(limits: Limits) -> None:
     _lower(resource.RLIMIT_NOFILE, _DESCRIPTORS)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
-        psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
+        # The units make the service wait for the disks like this; what is urgent takes its turn as anybody does.
+        psutil.Process().ionice(psutil.IOPRIO_CLASS_BE if limits.urgent else psutil.IOPRIO_CLASS_IDLE)
     except (psutil.Error, OSError):
         return  # a courtesy, not a safeguard
 
