@@ -60,13 +60,19 @@ def user_mode() -> Iterator[int]:
         fill(home)
         words = ["--user", "--config", str(SHIPPED), "--state-dir", str(home / "state"), "daemon"]
         environ = {"HOME": folder, "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
-        environ |= {name: os.environ[name] for name in ("PYTHONPATH", *_TUNED) if name in os.environ}
+        environ |= _ours()
         with running([COMMAND, *words], environ) as pid:
             yield pid
 
 
 _TUNED = "MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "PYTHONMALLOC", "PYTHONOPTIMIZE"
 """Variables that a unit file could set, let through to try them."""
+
+
+def _ours() -> dict[str, str]:
+    """This checkout, whatever is installed."""
+    tuned = {name: os.environ[name] for name in _TUNED if name in os.environ}
+    return tuned | {"PYTHONPATH": str(SHIPPED.parents[1] / "daemon")}
 
 
 @contextmanager
@@ -78,8 +84,7 @@ def system_mode() -> Iterator[int]:
         shutil.copy(SHIPPED, machine.config)
         fill(machine.home("ann"))
         machine.give(machine.home("ann"), "ann")
-        environ = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", *_TUNED) if name in os.environ}
-        with running(machine.arguments("daemon"), environ) as pid:
+        with running(machine.arguments("daemon"), {"PATH": os.environ["PATH"], **_ours()}) as pid:
             yield pid
 
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import cachewarden
 from cachewarden.model.caches import Owner
+from cachewarden.system import lean
 
 _OTHERS = (
     "apscheduler.executors.pool", "apscheduler.schedulers.background", "apscheduler.triggers.cron",
@@ -19,6 +20,18 @@ _OTHERS = (
     "rich.padding", "rich.progress", "rich.spinner", "rich.table", "rich.text", "sqlite3.dbapi2", "stringprep",
     "systemd.daemon", "systemd.journal", "traceback", "watchdog.observers", "zoneinfo",
 )  # fmt: skip
+
+_OF_THE_SERVICE = ("sqlite3", "watchdog.observers")
+
+
+def for_the_service() -> None:
+    """What the service uses anyway, before it forks: its pages are shared then with all that it forks."""
+    lean.load_scheduler()
+    for name in _OF_THE_SERVICE:
+        importlib.import_module(name)
+    from apscheduler.triggers.interval import IntervalTrigger
+
+    IntervalTrigger(seconds=1)  # reads the machine's time zone
 
 
 def for_a_stranger(user: Owner) -> None:

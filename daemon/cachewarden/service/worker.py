@@ -37,7 +37,7 @@ from cachewarden.system.processes import RealProcesses
 from cachewarden.system.runas import Limits
 
 _NEEDED_LATER = (
-    "configparser", "copy", "ctypes", "difflib", "fnmatch", "glob", "grp", "hashlib", "html", "json.decoder",
+    "configparser", "copy", "ctypes", "difflib", "fnmatch", "glob", "grp", "hashlib", "json.decoder",
     "json.encoder", "pwd", "shlex", "stringprep", "tempfile", "traceback", "zlib",
     # json takes bytes for one of these by their first four.
     "encodings.utf_16", "encodings.utf_16_be", "encodings.utf_16_le", "encodings.utf_32", "encodings.utf_32_be",
