@@ -137,3 +137,10 @@ def test_bytes_that_may_come_back_count_half_and_shared_ones_by_their_part() -> 
     assert worth(one, HERE).freed == 2000
     assert worth(replace(one, maybe=Bytes(600)), HERE).freed == 2300
     assert worth(entry(frees=0), HERE).freed == 1  # never divided by nothing
+
+
+def test_the_source_of_a_wheel_that_was_built_here_goes_before_another_download() -> None:
+    wheel = entry("wheel", kind=Kind.BUILT_WHEEL, name="lxml", version="5.3.1")
+    source, other = entry("source", name="LXML", version="5.3.1"), entry("other", used=60 * DAY)
+    assert gone(plan(snapshot(cache(wheel, source, other)), policy())) == ["source", "other", "wheel"]
+    assert gone(plan(snapshot(cache(source, other)), policy())) == ["other", "source"]
