@@ -56,7 +56,6 @@ def memory(pid: int) -> Memory:
 
 def effort(pid: int) -> Effort:
     """Of one process with all its threads."""
-    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     wakeups = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         fields = _fields(task / "status")

@@ -19,7 +19,7 @@ from cachewarden import examine as examination
 from cachewarden.discover import discover
 from cachewarden.ecosystems.base import Context, OneLook, Surroundings
 from cachewarden.measure import filesystem_of, measure_cache, references
-from cachewarden.model.caches import Entry, Filesystem, Look, MeasuredCache, Owner, Problem
+from cachewarden.model.caches import Cache, Entry, Filesystem, Look, MeasuredCache, Owner, Problem
 from cachewarden.model.errors import RefusedError, WorkerError
 from cachewarden.model.findings import Fact, Mended
 from cachewarden.model.plans import Chosen, Failure, Outcome, Purge, RemovedEntry
@@ -219,7 +219,7 @@ def preload() -> None:
         importlib.import_module(name)
     for each in (
         Purge, PurgeReply, Look, Entry, RemovedEntry, MeasuredCache, Filesystem, Mark, Fact, Mended, MoveOrder,
-        MoveProgress, Moved, RelocationSeen,
+        MoveProgress, Moved, RelocationSeen, Cache,
     ):  # fmt: skip
         decoder(each)
         encoder(each)
