@@ -84,7 +84,7 @@ def test_no_file_of_a_distribution_stops_the_look(tmp_path: Path, name: str, put
     put(path)
     begin = time.monotonic()
     assert uses(tmp_path) == (1 if name == "INSTALLER" else 2)
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 60
 
 
 def test_a_home_that_is_a_maze_is_left_in_time(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_home_that_is_a_maze_is_left_in_time(tmp_path: Path) -> None:
     (tmp_path / "odd\n\udcff name" / "x").mkdir(parents=True)
     begin = time.monotonic()
     assert own_sites(found_in(tmp_path), tmp_path) == ["good/lib/python3.11/site-packages"]
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 60
 
 
 def test_more_distributions_than_anybody_installs_are_not_all_gathered(tmp_path: Path) -> None:

@@ -280,11 +280,11 @@ def test_asking_costs_nothing_where_no_file_shares_and_little_where_some_might(p
                 (extra / "info/index.json").write_text("{}")
                 for each in range(100):
                     (extra / str(each)).write_bytes(b"x" * 5000)
-            begun = time.perf_counter()
+            begun = time.process_time()
             with open_folder(str(scene.root)) as root:
                 scene.ecosystem.measure(scene.cache, root, scene.context())
-            plain = time.perf_counter() - begun
-            begun = time.perf_counter()
+            plain = time.process_time() - begun
+            begun = time.process_time()
             measured(scene)
-            seconds[fstype] = (plain, time.perf_counter() - begun)
+            seconds[fstype] = (plain, time.process_time() - begun)
     assert all(bounded < 8 * plain + 1 for plain, bounded in seconds.values())

@@ -8,12 +8,13 @@ from builders.traces import DAY, MB, START, build, conda, full, gone, item, lost
 from cachewarden.decide.worth import UNPACKING
 from cachewarden.model.caches import Kind
 from cachewarden.model.policies import ActionKind, Amount, Keep, Marks, Match, Order, Policy, Settings
-from cachewarden.model.units import Seconds
+from cachewarden.model.units import Instant, Seconds
 from cachewarden.model.worth import Regain
 from cachewarden.simulate.replay import ByPolicy, Replayed, replay
 from cachewarden.simulate.report import PURGE_ALL, report
 from cachewarden.simulate.scenes import SCENES
 from cachewarden.simulate.trace import Event, Trace, Want
+from cachewarden.simulate.world import World
 
 LRU, OLDEST, LARGEST = Order.LEAST_RECENTLY_USED, Order.OLDEST, Order.LARGEST
 
@@ -108,6 +109,22 @@ def test_a_policy_by_age_acts_while_nothing_is_installed() -> None:
         studied([want(0, "a"), want(20, "b"), want(21, "a")]), ByPolicy(Settings(policies=(old,))), room(9)
     )
     assert early.tally.whole.removed == 0
+
+
+def test_a_trace_of_centuries_does_not_take_for_ever() -> None:
+    class Counting:
+        looks = 0
+
+        def waits(self) -> bool:
+            return True
+
+        def choose(self, world: World, now: Instant) -> tuple[()]:
+            self.looks += 1
+            return ()
+
+    judge = Counting()
+    replay(studied([want(1000 * number, "a") for number in range(300)]), judge, room(9))
+    assert 10_000 < judge.looks < 25_000
 
 
 def test_a_policy_with_a_schedule_waits_for_it() -> None:

@@ -43,7 +43,7 @@ def python_of_release(name: str) -> Python | None:
 
 
 def of_programs(files: Files, folders: Iterable[str] = ()) -> Iterator[Python]:
-    """Those with a program in the usual folders, in ``/opt/*/bin``, and in ``folders``."""
+    """Those with a program in the usual folders, in ``/opt/*/bin`` and in ``folders``."""
     optional = [f"{_OPTIONAL}/{name}/bin" for name in files.names(_OPTIONAL)[:_MOST_FOLDERS]]
     for folder in dict.fromkeys((*_PROGRAM_FOLDERS, *optional, *islice(folders, _MOST_FOLDERS))):
         for name in files.names(folder):

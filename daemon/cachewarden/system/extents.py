@@ -4,6 +4,7 @@
 what is its own comes back for sure; of a compressed extent the kernel tells no user how large it is on the disk.
 """
 
+import errno
 import fcntl
 import struct
 from collections.abc import Iterable
@@ -21,6 +22,8 @@ _AT_ONCE = 128
 _MOST_CALLS = 512
 """65,536 extents: 8 GiB of a compressed file."""
 _SECTOR = 4096
+_NO_EXTENTS = {errno.EOPNOTSUPP, errno.ENOTTY}
+"""Of a filesystem without the call, an overlay on tmpfs for one: there blocks are all there is to go by."""
 
 
 class Extent(NamedTuple):
@@ -97,7 +100,12 @@ def allocation(fd: int, blocks: int) -> Allocation:
     start = 0
     for _ in range(_MOST_CALLS):
         _HEAD.pack_into(buffer, 0, start, 2**64 - 1 - start, 0, 0, _AT_ONCE, 0)
-        fcntl.ioctl(fd, _FIEMAP, buffer)
+        try:
+            fcntl.ioctl(fd, _FIEMAP, buffer)
+        except OSError as error:
+            if error.errno in _NO_EXTENTS:
+                return Allocation(blocks, blocks)
+            raise
         count = _HEAD.unpack_from(buffer)[3]
         flags = _LAST
         if not start and count == 1:
