@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from cachewarden.ecosystems.base import Context, Ecosystem, Guard
 from cachewarden.model.caches import TRASH, Entry, Kind
 from cachewarden.model.plans import Chosen, Failure, Holder, Outcome, Purge, RemovedEntry
-from cachewarden.model.units import Bytes
+from cachewarden.model.units import Bytes, within_time
 from cachewarden.system.ports import Opened, WritableFolder
 from cachewarden.system.removal import Inode, Removal, StoppedError, TreeRemover, remove_empty, remove_file
 
@@ -184,7 +184,7 @@ class _Purger:
             return False
         expected = entry.identity
         if (status.st_dev, status.st_ino) != (expected.device, expected.inode) or (
-            not entry.leftover and status.st_mtime_ns != expected.modified
+            not entry.leftover and within_time(status.st_mtime_ns) != expected.modified
         ):
             raise BusyEntryError("it was changed since it was measured")
         return True

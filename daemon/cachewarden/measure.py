@@ -7,8 +7,8 @@ from cachewarden.ecosystems.base import Context, Ecosystem, Located, Measured, O
 from cachewarden.ecosystems.bounds import XFS_INODE, Bounds, without_opened
 from cachewarden.ecosystems.conda_use import records_of
 from cachewarden.ecosystems.trees import reason
-from cachewarden.model.caches import Cache, Filesystem, Problem
-from cachewarden.model.units import Instant
+from cachewarden.model.caches import Cache, Entry, Filesystem, Problem
+from cachewarden.model.units import Instant, within_time
 from cachewarden.system.extents import MAY_SHARE
 from cachewarden.system.ports import Files, Folder, Processes
 
@@ -46,7 +46,21 @@ def _bounded(measured: Measured, folder: Folder, context: Context) -> Measured:
             problems = (*problems, Problem(cache.cache.path, text))
     uid = cache.cache.owner.uid
     cache = without_opened(cache, context.processes.opened(uid, cache.cache.path))
-    return Measured(replace(cache, quota=files.quota(cache.cache.path, uid)), problems)
+    entries = tuple(map(_within_time, cache.entries))
+    return Measured(replace(cache, entries=entries, quota=files.quota(cache.cache.path, uid)), problems)
+
+
+def _within_time(entry: Entry) -> Entry:
+    own = entry.modified, entry.last_used or Instant(0), entry.identity.modified
+    modified, used, identity = map(within_time, own)
+    if own == (modified, used, identity):
+        return entry
+    return replace(
+        entry,
+        modified=modified,
+        last_used=None if entry.last_used is None else used,
+        identity=replace(entry.identity, modified=identity),
+    )
 
 
 def filesystem_of(files: Files, path: str) -> Filesystem:

@@ -114,7 +114,7 @@ complete -c cachewarden -n '__cachewarden_is check' -l json -d 'JSON on standard
 complete -c cachewarden -n '__cachewarden_is check' -l verbose -d 'more detail: every entry, every reason'
 complete -c cachewarden -n '__cachewarden_is check' -F
 complete -c cachewarden -n '__cachewarden_is simulate' -l policy -r -F -d 'the policies; default: the configuration in force'
-complete -c cachewarden -n '__cachewarden_is simulate' -l capacity -r -f -d 'how large the disk of the caches is: 8GB, or a share of all that ever comes into them; default: 10%%'
+complete -c cachewarden -n '__cachewarden_is simulate' -l capacity -r -f -d 'how large the disk of the caches is: 8GB, or a share of all that ever comes into them; default: 10%'
 complete -c cachewarden -n '__cachewarden_is simulate' -l compare -d 'the policies in every order too, with wiping everything, and with knowing the future'
 complete -c cachewarden -n '__cachewarden_is simulate' -l scene -r -f -a 'pi data-science ci' -d 'instead of a file: a trace that is made up'
 complete -c cachewarden -n '__cachewarden_is simulate' -l seed -r -f -d 'another one of the same scene; default: 1'

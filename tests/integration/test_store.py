@@ -231,6 +231,30 @@ def test_of_an_owners_caches_that_are_gone_the_most_recent_are_kept_and_others_o
     assert left == ["1001 /c6", "1001 /c7", "1001 /c8", "1002 /c"]
 
 
+def test_absent_caches_of_one_owner_take_a_bounded_place_however_large_each_is(tmp_path: Path) -> None:
+    """By the number of entries, and by the lengths of their paths."""
+    store = SqliteStore(str(tmp_path), writable=True, most_absent=25)
+    for number in range(9):
+        paths = [f"{each}" for each in range(10)] if number % 2 else ["x" * 2559]
+        store.save_sightings(f"1001 /c{number}", {path: Sighting(Instant(number), Instant(50)) for path in paths}, ())
+    store.save_sightings("1002 /c", {"p": Sighting(Instant(0), Instant(50))}, ())
+    store.forget_caches([], Instant(10), 20)
+    left = [each for each in (*(f"1001 /c{number}" for number in range(9)), "1002 /c") if store.sightings(each)]
+    assert left == ["1001 /c7", "1001 /c8", "1002 /c"]
+
+
+def test_removals_with_endless_names_take_a_bounded_place(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path), writable=True, kept_text=100_000)
+    for number in range(30):
+        one = cycle(f"c{number}", at=number)
+        gone = tuple(replace(removed(f"{number}-{each}"), name="x" * 3000, version="y" * 3000) for each in range(10))
+        store.save_cycle(replace(one, outcomes=(replace(one.outcomes[0], removed=gone),)))
+    with sqlite3.connect(tmp_path / FILE) as database:
+        ((length,),) = database.execute("SELECT sum(length(name) + length(version)) FROM removals")
+    database.close()
+    assert 10_000 < length <= 100_000
+
+
 def test_removals_with_endless_paths_take_a_bounded_place(tmp_path: Path) -> None:
     store = SqliteStore(str(tmp_path), writable=True, kept_text=100_000)
     for number in range(30):

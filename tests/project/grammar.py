@@ -88,13 +88,18 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[Option]:
         if action.option_strings and action.help is not argparse.SUPPRESS:
             names = tuple(sorted(action.option_strings, key=len))
             many = isinstance(action, argparse._AppendAction)
-            yield Option(names, action.help or "", None if action.nargs == 0 else _value(action), many)
+            yield Option(names, _help(action), None if action.nargs == 0 else _value(action), many)
 
 
 def _places(parser: argparse.ArgumentParser) -> Iterator[Place]:
     for action in parser._actions:
         if not action.option_strings and action.help is not argparse.SUPPRESS:
-            yield Place(_value(action), action.help or "", action.nargs in ("*", "+"), action.nargs in (None, "+"))
+            yield Place(_value(action), _help(action), action.nargs in ("*", "+"), action.nargs in (None, "+"))
+
+
+def _help(action: argparse.Action) -> str:
+    """As it is shown: argparse wants a percent sign doubled."""
+    return (action.help or "").replace("%%", "%")
 
 
 def _value(action: argparse.Action) -> Value:

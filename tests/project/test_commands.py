@@ -97,6 +97,11 @@ def test_bash_completes_files_where_a_file_is_wanted(tmp_path: Path) -> None:
     assert complete("status", "", folder=tmp_path) == set()
 
 
+def test_a_percent_sign_is_written_once() -> None:
+    """argparse wants it doubled in a help text."""
+    assert not [path.name for path in (BASH, ZSH, FISH, MANUAL) if "%%" in path.read_text()]
+
+
 @pytest.mark.parametrize(("shell", "path"), [("bash", BASH), ("zsh", ZSH), ("fish", FISH)])
 def test_the_shell_understands_its_completions(shell: str, path: Path) -> None:
     if not shutil.which(shell):

@@ -430,7 +430,7 @@ def test_explain_tells_what_goes_what_stays_and_why() -> None:
     assert torch.policy == "only-torch"
     free, held = explainer.entries("six==1.26.*")
     assert free.policy is None
-    assert free.reasons == ("only-torch: is not about entries of kind download",)
+    assert free.reasons == ("only-torch: is not about this package",)
     assert held.reasons == ("in use",)
     assert explainer.entries("six==2.*") == []
     assert explainer.entries("/home/ann/.cache/pip/http/b") == [free]

@@ -327,10 +327,10 @@ def test_free_space_in_words() -> None:
 def test_inodes_in_words() -> None:
     rule = policy(free_inodes=marks("5%", "60%"))
     assert standing(plan(snapshot(cache(entry())), rule)) == (
-        "satisfied: 5000 free inodes (50%) of /home, acts below 5%"
+        "satisfied: 5,000 free inodes (50%) of /home, acts below 5%"
     )
     assert standing(plan(snapshot(cache(entry()), engaged=["keep-free@/home"]), rule)) == (
-        "triggered: 5000 free inodes (50%) of /home, goes on until 60%"
+        "triggered: 5,000 free inodes (50%) of /home, goes on until 60%"
     )
 
 

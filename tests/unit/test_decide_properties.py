@@ -42,8 +42,12 @@ class World:
     entries: dict[Name, Entry]
 
     def freed(self, gone: set[Name]) -> tuple[int, int]:
-        """Bytes and inodes that come back when the entries are gone."""
-        files = [each.size for each in self.files if not each.outside and set(each.names) <= gone]
+        """Bytes and inodes that come back when the entries are gone.
+
+        Those of a file in two owners' caches are left out: what one says of an inode counts for that one alone.
+        """
+        own = [each for each in self.files if not each.outside and len({number for number, _ in each.names}) == 1]
+        files = [each.size for each in own if set(each.names) <= gone]
         folders = [size for size, inside in self.folders if set(inside) <= gone]
         return sum(files) + sum(folders), len(files) + len(folders)
 

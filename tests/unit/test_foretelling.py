@@ -13,7 +13,6 @@ from cachewarden.model.worth import Facts, Regain
 from makers import (
     DAY,
     MIB,
-    amount,
     cache,
     entry,
     filesystem,
@@ -70,6 +69,8 @@ def test_what_never_needs_to_go_is_said_so() -> None:
     rule = policy(free_space=marks(50 * MIB, 90 * MIB), order=LRU)
     assert when(rule, "b").startswith("never: even with nothing free on /home")
     assert gone(plan(snapshot(FOUND, free=0), rule)) == ["a"]
+    scheduled = replace(rule, schedule="0 4 * * sun", size=marks(MIB))
+    assert when(scheduled, "b") == when(rule, "b")
 
 
 def test_inodes_and_schedules_have_their_words() -> None:
@@ -127,11 +128,16 @@ def test_while_there_is_no_network_downloads_stay_where_that_is_wanted() -> None
     assert len(gone(decide(away, replace(keeping, offline=Offline.AS_USUAL)))) == 4
 
 
-def test_a_disk_of_unknown_size_has_no_place_for_anything() -> None:
-    blind = filesystem(total=0, free=0)
-    (place,) = places(snapshot(FOUND, on=(blind,)), policy(free_space=marks("10%"), order=LRU), "a")
-    assert place.when.startswith("never")
-    assert amount("10%").percent == 10.0
+def test_where_marks_mean_nothing_there_is_no_place_for_anything() -> None:
+    blind = snapshot(FOUND, on=(filesystem(total=0, free=0, inodes_total=0),))
+    share_of_it = marks("10%")
+    for rule in (
+        policy(free_space=share_of_it), policy(free_inodes=share_of_it), policy(size=share_of_it),
+        replace(policy(free_space=share_of_it), free_space_of=SpaceOf.QUOTA),
+    ):  # fmt: skip
+        assert places(blind, rule, "a") == []
+        assert Foreteller(blind, settings(rule)).first(rule, 3) == []
+    assert places(blind, policy(size=marks(MIB)), "a")[0].when == "once the cache holds more than 1 MiB"
 
 
 def test_what_is_said_of_a_quota_is_what_happens() -> None:

@@ -66,6 +66,13 @@ def test_each_policy_has_what_it_removed_and_what_of_that_came_back() -> None:
     assert lines[3].split() == ["by-hand", "5", "0", "0%", "-", "-", "-"]
 
 
+def test_how_fast_the_machine_downloads_decides_which_policy_cost_most() -> None:
+    removed = [removals("fetches"), removals("builds")]
+    past = [regret(fetched=9 * MIB, of="fetches"), regret("jax", fetched=1, built=600, of="builds")]
+    fast, slow = ([each.policy for each in regretting.by_policy(removed, past, speed)] for speed in (MIB, 1024))
+    assert (fast, slow) == (["builds", "fetches"], ["fetches", "builds"])
+
+
 def test_what_took_longest_to_get_back_is_shown_first() -> None:
     past = [regret("small"), regret("built", fetched=1, built=900), regret("big", fetched=700 * MIB)]
     assert [each.name for each in findings([removals()], past).packages] == ["built", "big", "small"]

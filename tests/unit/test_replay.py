@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from builders.traces import DAY, MB, START, build, conda, full, gone, item, lost, room, studied, want
+from cachewarden.cli.render import simulation, tables
 from cachewarden.decide.worth import UNPACKING
 from cachewarden.model.caches import Kind
 from cachewarden.model.policies import ActionKind, Amount, Keep, Marks, Match, Order, Policy, Settings
@@ -179,3 +180,12 @@ def test_kinds_that_nobody_wants_back_cost_nothing() -> None:
     debris = Want(START, item("x", 5, Kind.DEBRIS, regain=Regain.NOTHING))
     again = Want(START + 5 * DAY, item("x", 5, Kind.DEBRIS, regain=Regain.NOTHING))
     assert lost_seconds(debris, again, megabytes=0) == pytest.approx(0)
+
+
+def test_a_narrow_terminal_shows_whole_figures_and_fewer_columns() -> None:
+    for columns in (simulation._COLUMNS, simulation._POLICIES):
+        rows = [["least-recently-used", *(len(each.header) * "9" for each in columns[1:])]]
+        rows[0][1] = "5h36m"
+        kept = tables.fitted(columns, rows, 58)
+        assert all(width >= len(rows[0][index]) for index, width in kept.items())
+        assert [columns[index].header for index in kept][:4:3] == [columns[0].header, "DOWNLOADED AGAIN"]

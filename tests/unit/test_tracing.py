@@ -157,6 +157,19 @@ def test_a_full_trace_begins_anew_with_all_that_is_there() -> None:
     assert ("want", "kept", 20 * HOUR) in words(file.events)
 
 
+def test_one_who_has_more_than_a_whole_trace_does_not_end_it_for_all() -> None:
+    file = FakeFile(limit=4000)
+    service = Service(file, FakeStore())
+    endless = [makers.entry(f"{number}{'x' * 400}", used=20 * HOUR) for number in range(50)]
+    for number in range(5):
+        service.look((20 - number) * HOUR, *endless, makers.entry(f"a{number}", used=20 * HOUR))
+    assert 0 < len(file.data) <= 4000
+    for number in range(5):
+        service.look((10 - number) * HOUR, makers.entry(f"b{number}", used=20 * HOUR))
+    assert "b4" in [key for _, key, _ in words(file.events)]
+    assert parse(file.past.decode(), "t").events
+
+
 def test_a_full_disk_costs_the_trace_alone_and_it_stays_one(file: FakeFile) -> None:
     store, entries = FakeStore(), [makers.entry(name, used=9 * HOUR) for name in "abc"]
     service = Service(file, store)

@@ -134,16 +134,26 @@ class Explainer:
             standing = standings.get(policy.name)
             reason = self._not_concerned(policy, cache, entry)
             if reason is None and standing:
-                reason = f"{standing.state.value}: {standing.reason}"
+                reason = f"{standing.state.value}: {standing.reason}{self._instead(policy, cache, entry)}"
             yield f"{policy.name}: {reason or 'was not looked at'}"
+
+    def _instead(self, policy: Policy, cache: MeasuredCache, entry: Entry | None) -> str:
+        """Why a policy that acts on the cache just now does not take an entry that it may take."""
+        acts = any(
+            isinstance(action, Purge) and action.policy == policy.name and action.cache == cache.cache
+            for action in self._plan.actions
+        )
+        return "; what goes before it is enough" if entry and acts else ""
 
     def _not_concerned(self, policy: Policy, cache: MeasuredCache, entry: Entry | None) -> str | None:
         if not matches(policy.match, cache):
             return "is not about this cache"
         if entry is None:
             return None
-        if not concerns(policy, entry):
+        if policy.kinds and entry.kind not in policy.kinds:
             return f"is not about entries of kind {entry.kind.value}"
+        if not concerns(policy, entry):
+            return "is not about this package"
         return self._appraiser.why_it_stays(policy, cache, entry)
 
 

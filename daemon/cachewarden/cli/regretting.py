@@ -63,7 +63,7 @@ class OfPackage:
     cost: Cost
 
 
-def by_policy(removed: Iterable[Removals], regrets: Iterable[Regret]) -> list[OfPolicy]:
+def by_policy(removed: Iterable[Removals], regrets: Iterable[Regret], link_speed: int = LINK_SPEED) -> list[OfPolicy]:
     """The policies of which something came back first, the costliest of them first."""
     back = _grouped(regrets, lambda each: (each.policy,))
     taken: defaultdict[str, list[Removals]] = defaultdict(list)
@@ -79,7 +79,7 @@ def by_policy(removed: Iterable[Removals], regrets: Iterable[Regret]) -> list[Of
         )
         for policy, parts in taken.items()
     ]
-    return sorted(found, key=lambda each: (-each.cost.seconds(LINK_SPEED) if each.cost else 1.0, each.policy))
+    return sorted(found, key=lambda each: (-each.cost.seconds(link_speed) if each.cost else 1.0, each.policy))
 
 
 def by_package(regrets: Iterable[Regret], link_speed: int = LINK_SPEED) -> list[OfPackage]:
@@ -98,10 +98,8 @@ def by_package(regrets: Iterable[Regret], link_speed: int = LINK_SPEED) -> list[
     return sorted(found, key=lambda each: (-each.cost.seconds(link_speed), -each.cost.times, each.path))
 
 
-def _grouped(
-    regrets: Iterable[Regret], key: Callable[[Regret], tuple[str, ...]]
-) -> dict[tuple[str, ...], list[Regret]]:
-    groups: defaultdict[tuple[str, ...], list[Regret]] = defaultdict(list)
+def _grouped(regrets: Iterable[Regret], key: Callable[[Regret], _Key]) -> dict[_Key, list[Regret]]:
+    groups: defaultdict[_Key, list[Regret]] = defaultdict(list)
     for each in regrets:
         groups[key(each)].append(each)
     return dict(groups)

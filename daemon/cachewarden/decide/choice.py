@@ -10,6 +10,7 @@ from cachewarden.decide.worth import used
 from cachewarden.model.caches import Entry, MeasuredCache
 from cachewarden.model.policies import Keep, Order, Policy
 from cachewarden.model.units import Instant, human_span, seconds_between
+from cachewarden.model.worth import Signal
 
 Candidate = tuple[MeasuredCache, Entry]
 _PRECISION = ((604_800, 86_400), (86_400, 3_600), (3_600, 60))
@@ -112,8 +113,8 @@ def _without_versions(globs: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _last_used(entry: Entry, now: Instant) -> str:
-    word = "written" if entry.last_used is None else "last used"
-    return f"{word} {_ago(seconds_between(used(entry), now))}"
+    known = entry.last_used is not None and (entry.signal is not Signal.WRITTEN or entry.last_used > entry.modified)
+    return f"{'last used' if known else 'written'} {_ago(seconds_between(used(entry), now))}"
 
 
 @lru_cache(maxsize=2048)

@@ -18,6 +18,11 @@ _BEYOND_ALL = 2**64
 class Condition(Protocol):
     """One condition at one place."""
 
+    @property
+    def applies(self) -> bool:
+        """Whether there is anything that its marks can be of."""
+        ...
+
     def triggered(self, ledger: Ledger) -> bool:
         """Beyond the start mark."""
         ...
@@ -56,6 +61,10 @@ class FreeSpace:
     def of(cls, filesystem: Filesystem, marks: Marks) -> "FreeSpace":
         return cls(filesystem, marks, *_rising(marks, filesystem.total))
 
+    @property
+    def applies(self) -> bool:
+        return self.filesystem.total > 0
+
     def triggered(self, ledger: Ledger) -> bool:
         return ledger.free[self.filesystem.device] < self.start
 
@@ -73,7 +82,7 @@ class FreeSpace:
 
     def describe(self, ledger: Ledger, *, begun: bool) -> str:
         mount, total = self.filesystem.mount, self.filesystem.total
-        if not total:
+        if not self.applies:
             return f"{mount} does not tell its size"
         free = ledger.free[self.filesystem.device]
         goes_on = begun and not self.triggered(ledger)
@@ -101,6 +110,10 @@ class FreeQuota:
         limit = int(cache.quota.limit) if cache.quota else 0
         return cls(cache.cache.owner.name, mount, quota_key(cache), limit, marks, *_rising(marks, limit))
 
+    @property
+    def applies(self) -> bool:
+        return self.limit > 0
+
     def triggered(self, ledger: Ledger) -> bool:
         return ledger.quota.get(self.key, 0) < self.start
 
@@ -117,7 +130,7 @@ class FreeQuota:
         return _ratio(ledger.quota.get(self.key, 0), self.start)
 
     def describe(self, ledger: Ledger, *, begun: bool) -> str:
-        if not self.limit:
+        if not self.applies:
             return f"{self.owner} has no quota on {self.mount}, or none that could be asked for"
         free = ledger.quota.get(self.key, 0)
         goes_on = begun and not self.triggered(ledger)
@@ -140,6 +153,10 @@ class FreeInodes:
     def of(cls, filesystem: Filesystem, marks: Marks) -> "FreeInodes":
         return cls(filesystem, marks, *_rising(marks, filesystem.inodes_total))
 
+    @property
+    def applies(self) -> bool:
+        return self.filesystem.inodes_total > 0
+
     def triggered(self, ledger: Ledger) -> bool:
         return ledger.inodes[self.filesystem.device] < self.start
 
@@ -157,12 +174,12 @@ class FreeInodes:
 
     def describe(self, ledger: Ledger, *, begun: bool) -> str:
         mount, total = self.filesystem.mount, self.filesystem.inodes_total
-        if not total:
+        if not self.applies:
             return f"{mount} makes inodes on demand"
         free = ledger.inodes[self.filesystem.device]
         goes_on = begun and not self.triggered(ledger)
         mark = f"goes on until {self.marks.stop}" if goes_on else f"acts below {self.marks.start}"
-        return f"{free} free inodes ({_share(free, total)}) of {mount}, {mark}"
+        return f"{free:,} free inodes ({_share(free, total)}) of {mount}, {mark}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +194,10 @@ class CacheSize:
     @classmethod
     def of(cls, cache: MeasuredCache, total: int, marks: Marks) -> "CacheSize":
         return cls(cache, marks, *_falling(marks, total))
+
+    @property
+    def applies(self) -> bool:
+        return self.start != _BEYOND_ALL
 
     def triggered(self, ledger: Ledger) -> bool:
         return ledger.size[key_of(self.cache)] > self.start
@@ -195,7 +216,7 @@ class CacheSize:
 
     def describe(self, ledger: Ledger, *, begun: bool) -> str:
         path = self.cache.cache.path
-        if self.start == _BEYOND_ALL:
+        if not self.applies:
             return f"the filesystem of {path} does not tell its size"
         size = human_bytes(ledger.size[key_of(self.cache)])
         goes_on = begun and not self.triggered(ledger)
@@ -208,6 +229,10 @@ class ToFree:
     """A number of bytes asked for by hand; all that the plan frees counts."""
 
     wanted: int
+
+    @property
+    def applies(self) -> bool:
+        return True
 
     def triggered(self, ledger: Ledger) -> bool:
         return not self.reached(ledger)

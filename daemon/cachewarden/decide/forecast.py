@@ -125,21 +125,21 @@ def recent(sizes: Sequence[Size], now: int) -> list[Size]:
 
 def between_cleanings(sizes: Sequence[Size]) -> list[Point]:
     """What it would hold if we had taken nothing since the first point."""
-    found: list[Point] = []
-    freed = 0
-    for size in sizes:
-        found.append((size.at / _DAY, size.held + freed))
-        freed += size.freed
-    return found
+    return _added_back((size.at, size.held, size.freed) for size in sizes)
 
 
 def inodes_between_cleanings(sizes: Sequence[Size]) -> list[Point]:
     """As ``between_cleanings``."""
+    return _added_back((size.at, size.inodes, size.freed_inodes) for size in sizes)
+
+
+def _added_back(amounts: Iterable[tuple[int, int, int]]) -> list[Point]:
+    """Of times, amounts, and what was taken of each before the next."""
     found: list[Point] = []
     freed = 0
-    for size in sizes:
-        found.append((size.at / _DAY, size.inodes + freed))
-        freed += size.freed_inodes
+    for at, held, taken in amounts:
+        found.append((at / _DAY, held + freed))
+        freed += taken
     return found
 
 

@@ -14,6 +14,9 @@ from cachewarden.model.caches import Entry, MeasuredCache, Snapshot
 from cachewarden.model.policies import ActionKind, Policy, Settings
 from cachewarden.model.units import Bytes, human_bytes
 
+NEVER = "never"
+"""How ``when`` of a place begins where nothing that may come makes the entry go."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -55,7 +58,7 @@ class Foreteller:
         return self._draft.appraiser.worth(cache, entry)
 
     def places(self, policy: Policy, cache: MeasuredCache, entry: Entry) -> Iterator[Place]:
-        """Where the policy has the entry, at each place where it may take it."""
+        """Where the policy has the entry, at each place where it may take it; none where its marks mean nothing."""
         name = (key_of(cache), entry.path)
         for queue in self._queues_of(policy):
             if stand := queue.stands.get(name):
@@ -70,7 +73,9 @@ class Foreteller:
     def _queues_of(self, policy: Policy) -> list[_Queue]:
         if policy.name not in self._queues:
             goals = places_of(policy, self._snapshot) if policy.action is ActionKind.PURGE else ()
-            self._queues[policy.name] = [self._queue(goal) for goal in goals]
+            self._queues[policy.name] = [
+                self._queue(goal) for goal in goals if all(condition.applies for condition in goal.conditions)
+            ]
         return self._queues[policy.name]
 
     def _queue(self, goal: Goal) -> _Queue:
@@ -93,7 +98,10 @@ def _when(
     policy: Policy, conditions: tuple[Condition, ...], before: tuple[int, int, int], next_times: Mapping[str, str]
 ) -> str:
     """All conditions start it, and the first that is met ends it."""
-    words = " and ".join(_once(condition, *before) for condition in conditions)
+    said = [_once(condition, *before) for condition in conditions]
+    if never := next((each for each in said if each.startswith(NEVER)), None):
+        return never
+    words = " and ".join(said)
     if policy.schedule is not None:
         coming = next_times.get(policy.name) or policy.schedule
         return f"when it is looked at next ({coming}){f', {words}' if words else ''}"
@@ -104,17 +112,17 @@ def _once(condition: Condition, freed: int, inodes: int, left: int) -> str:
     if isinstance(condition, FreeSpace):
         mark = min(condition.start, condition.stop - freed)
         if mark <= 0:
-            return f"never: even with nothing free on {condition.filesystem.mount}, what goes before it is enough"
+            return f"{NEVER}: even with nothing free on {condition.filesystem.mount}, what goes before it is enough"
         return f"once less than {human_bytes(mark)} is free on {condition.filesystem.mount}"
     if isinstance(condition, FreeQuota):
         mark = min(condition.start, condition.stop - freed)
         if mark <= 0:
-            return "never: even with nothing left of the quota, what goes before it is enough"
+            return f"{NEVER}: even with nothing left of the quota, what goes before it is enough"
         return f"once less than {human_bytes(mark)} of the quota is left"
     if isinstance(condition, FreeInodes):
         mark = min(condition.start, condition.stop - inodes)
         if mark <= 0:
-            return f"never: even with no inode free on {condition.filesystem.mount}, what goes before it is enough"
+            return f"{NEVER}: even with no inode free on {condition.filesystem.mount}, what goes before it is enough"
         return f"once fewer than {mark:,} inodes are free on {condition.filesystem.mount}"
     if isinstance(condition, CacheSize):
         return f"once the cache holds more than {human_bytes(max(condition.start, condition.stop + left))}"

@@ -7,7 +7,8 @@ from cachewarden.model.caches import Entry, Filesystem, MeasuredCache, Snapshot
 
 CacheKey = tuple[int, str]
 """An owner's uid and a path: what one owner's worker says of a path never touches another owner's cache."""
-Inode = tuple[int, int]
+Inode = tuple[int, int, int]
+"""Of which owner's caches, device, inode: what one says of an inode is nothing to what another's removals free."""
 
 
 class Change(NamedTuple):
@@ -100,7 +101,7 @@ class Ledger:
         linked_elsewhere, here, perhaps = int(entry.size) - freed, 0, 0
         names_gone, names_here = self._names_gone, self._names_here
         for share in entry.shares:
-            inode, size = (share.device, share.inode), share.frees
+            inode, size = (key[0], share.device, share.inode), share.frees
             names = share.held if pending else 0
             linked_elsewhere -= size + share.maybe
             if names_gone.get(inode, 0) + names >= share.needed:
@@ -114,7 +115,7 @@ class Ledger:
     def _book(self, key: CacheKey, device: int, entry: Entry, change: Change, sign: int) -> None:
         names_gone, names_here = self._names_gone, self._names_here
         for share in entry.shares:
-            inode, names = (share.device, share.inode), sign * share.held
+            inode, names = (key[0], share.device, share.inode), sign * share.held
             names_gone[inode] = names_gone.get(inode, 0) + names
             if names_here and (key, inode) in names_here:
                 names_here[key, inode] -= names
@@ -130,15 +131,16 @@ class Ledger:
 
 def _linked_elsewhere(cache: MeasuredCache) -> dict[Inode, int]:
     """How many names each inode has in the entries of a cache, of the inodes that have others elsewhere."""
+    uid = cache.cache.owner.uid
     missing: dict[Inode, int] = {}
     for entry in cache.entries:
         for share in entry.shares:
-            inode = (share.device, share.inode)
+            inode = (uid, share.device, share.inode)
             missing[inode] = missing.get(inode, share.needed) - share.held
     names: dict[Inode, int] = {}
     if any(count > 0 for count in missing.values()):
         for share in (share for entry in cache.entries for share in entry.shares):
-            inode = (share.device, share.inode)
+            inode = (uid, share.device, share.inode)
             if missing[inode] > 0:
                 names[inode] = names.get(inode, 0) + share.held
     return names

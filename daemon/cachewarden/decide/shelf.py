@@ -10,9 +10,17 @@ NO_PACKAGE = frozenset({Kind.DEBRIS, Kind.LOG, Kind.INDEX})
 """Nothing of these is installed from, so an unknown name or version costs nobody a package."""
 
 
-@lru_cache(maxsize=16384)
+_LONGEST_KEPT = 200
+
+
 def normal(name: str) -> str:
     """The spellings of a name taken as one (PEP 503)."""
+    # A worker may say names of 64 KiB: sixteen thousand of those would stay in memory for good.
+    return _normal(name) if len(name) <= _LONGEST_KEPT else _normal.__wrapped__(name)
+
+
+@lru_cache(maxsize=16384)
+def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

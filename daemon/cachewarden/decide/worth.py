@@ -63,9 +63,14 @@ class Worth(NamedTuple):
     freed: int
 
     @property
+    def rate(self) -> float:
+        """How often a day it is used, as far as its past uses tell."""
+        return self.frequency / (self.idle + HALF_DAY_NS / (86_400 * NANOSECONDS))
+
+    @property
     def chance(self) -> float:
-        """How often a day it is wanted, as far as the past tells."""
-        chance = self.frequency / (self.idle + HALF_DAY_NS / (86_400 * NANOSECONDS))
+        """How often a day it is wanted, with what else is known."""
+        chance = self.rate
         for _, weight in self.weights:
             chance *= weight
         return chance

@@ -13,6 +13,8 @@ Instant = NewType("Instant", int)
 """Nanoseconds since 1970-01-01T00:00:00Z, as the filesystem gives them."""
 
 NANOSECONDS = 1_000_000_000
+_LAST = 2**63 - 1
+"""In the year 2262. Filesystems go further (ext4 to 2446), the protocol of workers and the state do not."""
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _SPANS = (("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
@@ -38,6 +40,11 @@ def human_span(seconds: int) -> str:
         if count:
             words.append(f"{count}{letter}")
     return "".join(words[:2]) or "0s"
+
+
+def within_time(moment: int) -> Instant:
+    """The nearest time that can be told and kept: any user can give a file one in the year 9999."""
+    return Instant(max(-_LAST, min(moment, _LAST)))
 
 
 def seconds_between(earlier: Instant, later: Instant) -> Seconds:

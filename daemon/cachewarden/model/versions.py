@@ -19,10 +19,14 @@ _END = (0, 0, "")
 _NOTHING = (3, 0, "")
 
 
-@lru_cache(maxsize=4096)
 def version_key(text: str) -> VersionKey:
     """Sorts as the versions do: ``1.9`` < ``1.10rc1`` < ``1.10`` = ``1.10.0`` < ``1.10.post1`` < ``1!0.1``."""
-    plain = text[:_LONGEST].strip().lower().removeprefix("v")
+    return _key(text[:_LONGEST])
+
+
+@lru_cache(maxsize=4096)
+def _key(text: str) -> VersionKey:
+    plain = text.strip().lower().removeprefix("v")
     epoch, marked, rest = plain.partition("!")
     if not marked or not epoch.isascii() or not epoch.isdigit():
         epoch, rest = "0", plain

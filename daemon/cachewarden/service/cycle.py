@@ -21,8 +21,10 @@ from cachewarden.system.ports import Clock
 _MOST_ROUNDS = 100
 """Each round but the last removes something or finds something that cannot be removed."""
 _MOST_IN_VAIN = 10
-"""Rounds in which nothing of an owner went, before others have their turn: whoever has a hundred entries that cannot
-go would keep the disk full for all."""
+"""Rounds in which nothing of an owner went, or next to nothing came of it, before others have their turn: whoever has
+a hundred entries that cannot go, or says that each of them is as large as the disk, would keep it full for all."""
+_LITTLE = 4
+"""A disk that gains less than one part in so many of what was hoped for gains little: somebody else writes, too."""
 
 
 @dataclass(slots=True)
@@ -91,8 +93,8 @@ class Cycle:
         """
         for each in self.seen.caches if self.seen else ():
             if each.cache.owner.uid == owner.uid and each.cache.path == path:
-                known = {entry.path for entry in each.entries}
-                self._remembering.opened(each.cache, known.intersection(entries), self._clock.now())
+                known = set(entries).intersection(entry.path for entry in each.entries)
+                self._remembering.opened(each.cache, known, self._clock.now())
 
     def leave(self) -> None:
         """The program ends: what was only heard is written down."""
@@ -158,7 +160,7 @@ class Cycle:
                 before = {each.device: each for each in snapshot.filesystems}
                 outcomes = self._act(purges, done)
                 self._remembering.judge(fingerprints(plan, snapshot), outcomes)
-                vain.update(_in_vain(outcomes))
+                vain.update(_in_vain(snapshot, purges, outcomes, self._latest))
                 snapshot = replace(without(snapshot, purges, outcomes, self._latest), engaged=plan.engaged)
                 snapshot = at_rest(snapshot, {uid for uid, rounds in vain.items() if rounds >= _MOST_IN_VAIN})
                 settings = _less_to_free(settings, _credit(before, outcomes, self._latest))
@@ -219,10 +221,25 @@ def _next(plan: Plan) -> tuple[Relocate | None, list[Purge]]:
     return None, purges
 
 
-def _in_vain(outcomes: list[Outcome]) -> set[int]:
-    """The owners of whose caches nothing went."""
+def _in_vain(
+    seen: Snapshot, purges: list[Purge], outcomes: list[Outcome], latest: Mapping[int, Filesystem]
+) -> set[int]:
+    """The owners of whose caches nothing went, or by whose removals a disk gained little of what was hoped for.
+
+    What an entry frees, and that it went, is its owner's word. What the disk gained is ours.
+    """
+    free = {each.device: each.free for each in seen.filesystems}
+    devices = {(each.cache.owner.uid, each.cache.path): each.device for each in seen.caches}
+    hoped: Counter[tuple[int, int | None]] = Counter()
+    for action in purges:
+        uid = action.cache.owner.uid
+        hoped[uid, devices.get((uid, action.cache.path))] += action.frees + action.maybe
     went = {outcome.cache.owner.uid for outcome in outcomes if outcome.removed}
-    return {outcome.cache.owner.uid for outcome in outcomes} - went
+    vain = {outcome.cache.owner.uid for outcome in outcomes} - went
+    for (uid, device), hope in hoped.items():
+        if device in latest and device in free and (latest[device].free - free[device]) * _LITTLE < hope:
+            vain.add(uid)
+    return vain
 
 
 def _chosen(owners: tuple[Owner, ...], settings: Settings, problems: list[Problem]) -> Iterable[Owner]:

@@ -12,7 +12,7 @@ from cachewarden.model.worth import Facts, Signal
 from cachewarden.service.sizes import Sizes
 from cachewarden.service.tracing import Tracing
 from cachewarden.settings import cron
-from cachewarden.system.memory import Memory, Sighting, Store
+from cachewarden.system.memory import SIGHTING_LENGTH, Memory, Sighting, Store
 from cachewarden.system.regrets import may_be_back
 
 _DAY = 86_400 * NANOSECONDS
@@ -160,7 +160,9 @@ class Remembering:
             news: list[tuple[Cache, Entry]] = []
             for cache in snapshot.caches:
                 uid = cache.cache.owner.uid
-                left[uid] = left.get(uid, MOST_SIGHTINGS) - len(cache.entries)
+                # No tool makes paths so long, but a worker may say them.
+                weight = sum(1 + len(entry.path) // SIGHTING_LENGTH for entry in cache.entries)
+                left[uid] = left.get(uid, MOST_SIGHTINGS) - weight
                 if left[uid] >= 0:
                     before = self._store.sightings(_place(cache.cache))
                     news += ((cache.cache, entry) for entry in cache.entries if _is_new(entry, before))

@@ -113,11 +113,14 @@ class Tracing:
     def _write(self, events: Iterable[Event]) -> None:
         ordered = sorted(events, key=lambda each: (each.at, not (isinstance(each, Want) and each.source_of)))
         lines = "".join(f"{line(each)}\n" for each in self._in_time(ordered)).encode("ascii")
-        if not self._file.has_room(len(lines)):
+        if not self._file.last_line():
+            lines = f"{header(_ABOUT)}\n".encode("ascii") + lines
+            # One owner's names may be more than a whole trace: the rest is lost, and not all traces from then on.
+            lines = lines[: lines.rfind(b"\n", 0, self._file.limit) + 1]
+        if self._file.has_room(len(lines)):
+            self._file.append(lines)
+        else:
             self._new_file()
-            return
-        first = "" if self._file.last_line() else f"{header(_ABOUT)}\n"
-        self._file.append(first.encode("ascii") + lines)
 
     def _in_time(self, events: Iterable[Event]) -> Iterable[Event]:
         """A use that was noticed late counts from then: time never goes back in a trace."""

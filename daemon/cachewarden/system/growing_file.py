@@ -19,6 +19,11 @@ class GrowingFile:
         self.path = path
         self._limit = limit
 
+    @property
+    def limit(self) -> int:
+        """In bytes, of one of the two files."""
+        return self._limit
+
     def last_line(self) -> str:
         """The last whole line, without its end; empty where there is none, or the file cannot be read."""
         try:

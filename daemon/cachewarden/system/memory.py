@@ -11,6 +11,9 @@ from cachewarden.model.units import Bytes, Instant
 from cachewarden.model.worth import Regain, Signal
 from cachewarden.system.regrets import Regret, Removals
 
+SIGHTING_LENGTH = 256
+"""Characters of a path that count as one sighting, where there is a bound to their number: the tools' are shorter."""
+
 
 @dataclass(frozen=True, slots=True)
 class PastCycle:

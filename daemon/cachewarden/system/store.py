@@ -16,7 +16,7 @@ from cachewarden.model.plans import CycleRecord, Outcome
 from cachewarden.model.units import Instant
 from cachewarden.model.worth import Regain, Signal
 from cachewarden.system import store_regrets
-from cachewarden.system.memory import Memory, PastCycle, PastMove, PastRemoval, Sighting
+from cachewarden.system.memory import SIGHTING_LENGTH, Memory, PastCycle, PastMove, PastRemoval, Sighting
 from cachewarden.system.regrets import Regret, Removals
 from cachewarden.system.regrets import storable as _storable
 from cachewarden.system.store_schema import (
@@ -53,7 +53,9 @@ _LONGEST_TEXT = 4096
 _KEPT_CYCLES = 1000
 _KEPT_REMOVALS = 200_000
 _KEPT_TEXT = 64 << 20
-"""Characters of paths and reasons that the removals may take: users choose the lengths of paths."""
+"""Characters of all texts that the removals may take: users choose the lengths of paths, names and versions."""
+_MOST_ABSENT = 300_000
+"""Sightings of one owner's caches that are not there; a path beyond ``SIGHTING_LENGTH`` counts as several."""
 _LARGEST = 2**63 - 1
 
 
@@ -61,11 +63,18 @@ class SqliteStore:
     """The ``Store`` on disk. Every failure turns it off: reads give nothing, writes do nothing, ``trouble`` tells."""
 
     def __init__(
-        self, folder: str, *, writable: bool, kept_cycles: int = _KEPT_CYCLES, kept_text: int = _KEPT_TEXT
+        self,
+        folder: str,
+        *,
+        writable: bool,
+        kept_cycles: int = _KEPT_CYCLES,
+        kept_text: int = _KEPT_TEXT,
+        most_absent: int = _MOST_ABSENT,
     ) -> None:
         """Opens, or makes when ``writable``, ``FILE`` in ``folder``; never raises for a state that does not work."""
         self._kept_cycles = kept_cycles
         self._kept_text = kept_text
+        self._most_absent = most_absent
         self.trouble: str | None = None
         self._path = os.path.join(folder, FILE)
         self._writable = writable
@@ -292,17 +301,20 @@ class SqliteStore:
     def forget_caches(self, known: Iterable[str], before: Instant, most: int) -> None:
         """A disk that is away for a while comes back to what was known of it."""
         recent = (
-            "SELECT cache, max(first_seen) AS seen, max(last_used) FROM sightings GROUP BY cache ORDER BY seen DESC"
+            "SELECT cache, max(first_seen) AS seen, max(last_used), sum(1 + length(path) / ?) FROM sightings"
+            " GROUP BY cache ORDER BY seen DESC"
         )
         kept = {_storable(cache) for cache in known}
         absent: dict[str, int] = {}
+        rows: dict[str, int] = {}
         gone: list[tuple[object, ...]] = []
-        for cache, first, used in self._read(recent):
+        for cache, *figures in self._read(recent, SIGHTING_LENGTH):
             if cache in kept:
                 continue
-            owner = str(cache).partition(" ")[0]
+            owner, (first, used, count) = str(cache).partition(" ")[0], map(int, map(str, figures))
             absent[owner] = absent.get(owner, 0) + 1
-            if absent[owner] > most or max(int(str(first)), int(str(used))) < before:
+            rows[owner] = rows.get(owner, 0) + count
+            if absent[owner] > most or rows[owner] > self._most_absent or max(first, used) < before:
                 gone.append((cache,))
         if gone:
             self._write([("DELETE FROM sightings WHERE cache = ?", gone)])

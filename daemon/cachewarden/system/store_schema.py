@@ -61,5 +61,6 @@ DELETE FROM moves WHERE rowid IN (
 """
 DELETE_OLDER_HALF = """
 DELETE FROM removals WHERE rowid < (SELECT (min(rowid) + max(rowid)) / 2 FROM removals)
-AND (SELECT sum(length(cache) + length(path) + length(reason)) FROM removals) > ?
+AND (SELECT sum(length(cache) + length(path) + length(reason) + ifnull(length(name), 0) + ifnull(length(version), 0))
+    FROM removals) > ?
 """

@@ -7,6 +7,7 @@ from cachewarden.cli.explaining import CacheVerdict, PolicyVerdict, Verdict
 from cachewarden.cli.render import regaining, words
 from cachewarden.cli.render.blocks import Block, Column, Fit, Gap, Grid, Line, Tone
 from cachewarden.cli.render.words import View
+from cachewarden.decide.foretelling import NEVER
 from cachewarden.decide.worth import used, usual
 from cachewarden.model.caches import Entry
 from cachewarden.model.units import human_bytes, human_span, rfc3339
@@ -51,8 +52,8 @@ def _cache(verdict: CacheVerdict, view: View) -> Iterator[Block]:
     cache, whole = verdict.cache.cache, figures.of_cache(verdict.cache)
     yield Line(view.path(cache.path), Tone.STRONG)
     yield Line(f"the {cache.ecosystem} cache of {cache.owner.name}; found as {cache.source}", indent=2)
-    sizes = f"{human_bytes(whole.size)}; removing what may go frees {human_bytes(whole.frees)}"
-    yield Line(f"{words.entries(whole.entries)}, {sizes}", indent=2)
+    sizes = f"{human_bytes(whole.size)}; removing what may go frees {words.between(whole.frees, whole.maybe)}"
+    yield Line(f"{words.entries(whole.entries)}, {sizes}{words.later(whole.held_open)}", indent=2)
     for reason in verdict.reasons:
         yield Line(reason, indent=4)
 
@@ -70,7 +71,11 @@ def _policy(verdict: PolicyVerdict, view: View) -> Iterator[Block]:
         yield Line(f"first in its order{at}, of {words.entries(of)} that may go:", indent=2)
         columns = (Column("FREES", right=True), Column("KIND"), Column("ENTRY", fit=Fit.CUT))
         rows = [
-            (words.frees(one.frees), one.kind.value, words.label(one.name, one.version, words.of_cache(cache, one)))
+            (
+                words.frees(one.frees, one.maybe),
+                one.kind.value,
+                words.label(one.name, one.version, view.path(words.of_cache(cache, one))),
+            )
             for cache, one in first
         ]
         yield Grid(columns, tuple(rows), indent=4)
@@ -81,7 +86,8 @@ def _entry(verdict: Verdict, view: View) -> Iterator[Block]:
     kind = f"{entry.kind.value} of {cache.ecosystem}"
     yield Line(f"{words.label(entry.name, entry.version, '')}: {kind}".removeprefix(": "), Tone.STRONG)
     yield Line(view.path(words.of_cache(verdict.cache, entry)), indent=2, whole=True)
-    sizes = f"{human_bytes(entry.size)}, removing it frees {human_bytes(entry.frees)}"
+    frees = f"{words.between(entry.frees, entry.maybe)}{words.later(entry.held_open)}"
+    sizes = f"{human_bytes(entry.size)}, removing it frees {frees}"
     last = f"last used {view.ago(entry.last_used)}, {_SIGNS[entry.signal]}"
     last = last if entry.last_used else "when it was last used is not known"
     yield Line(f"{sizes}; written {view.ago(entry.modified)}", indent=2)
@@ -105,15 +111,23 @@ def _standing(verdict: Verdict, view: View) -> Iterator[Block]:
         at = "" if place.place == "all" else f" at {view.path(place.place)}"
         stand = f"number {place.number:,} of {place.of:,} in the order of {place.policy}{at}"
         freed = f"; {human_bytes(place.before)} is freed before it" if place.number > 1 else ""
-        yield Line(f"{stand}{freed}; it goes {place.when}", indent=2)
+        never = place.when.startswith(NEVER)
+        goes = f"it never goes{place.when.removeprefix(NEVER)}" if never else f"it goes {place.when}"
+        yield Line(f"{stand}{freed}; {goes}", indent=2)
     worth = verdict.worth
     yield Line(f"worth {_small(worth.value * _MIB)} s a day for each MiB freed (cheapest-first):", indent=2)
     yield Line(f"to get it back: {_regain(verdict.entry)}, about {_small(worth.cost)} s", indent=4)
-    uses = f"used {words.count(worth.frequency, 'time')} that we know of, last {view.ago(used(verdict.entry))}"
-    yield Line(uses, indent=4)
+    yield Line(_wanted(verdict, view), indent=4)
     for why, factor in worth.weights:
         yield Line(f"{why}: x {factor:g}", indent=4)
     yield Line(f"for {human_bytes(worth.freed)} freed", indent=4)
+
+
+def _wanted(verdict: Verdict, view: View) -> str:
+    """What is known of its use, and how often a day that lets it be wanted before the factors that follow."""
+    uses = words.count(verdict.worth.frequency - 1, "use")
+    since = f"{uses} noticed since it was cached; last used or written {view.ago(used(verdict.entry))}"
+    return f"{since}: {_small(verdict.worth.rate)} a day"
 
 
 def _regain(entry: Entry) -> str:
@@ -147,9 +161,13 @@ def _removal(removal: PastRemoval, view: View) -> Iterator[Block]:
     yield from regaining.lines(removal)
 
 
-def not_found(word: str) -> list[Block]:
-    """Nothing is, and nothing was, known under this word."""
+def not_found(word: str, *, whole: bool = True) -> list[Block]:
+    """Nothing is, and nothing was, known under this word. ``whole``: all caches and the history could be read."""
+    nowhere = "neither in a cache now, nor removed by cachewarden."
+    if not whole:
+        nowhere = "not in what could be read; `cachewarden status` says what could not."
     return [
-        Line(f"{word}: neither in a cache now, nor removed by cachewarden.", Tone.STRONG),
-        Line("Ask about a package ('torch', 'torch==2.*') or a path; `cachewarden list` shows them.", Tone.DIM),
+        Line(f"{word}: {nowhere}", Tone.STRONG),
+        Line("Ask about a package ('torch', 'torch==2.*'), a path or a policy.", Tone.DIM),
+        Line("`cachewarden list` shows what there is, `cachewarden status` the policies.", Tone.DIM),
     ]

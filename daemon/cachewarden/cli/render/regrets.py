@@ -50,7 +50,7 @@ def screen(found: Findings, view: View) -> list[Block]:
     blocks += [Heading("Missed most"), Grid(_PACKAGES, rows)]
     if (more := len(found.packages) - len(rows)) > 0:
         blocks.append(Line(f"and {more:,} more; --limit {len(found.packages)} shows all", Tone.DIM, 2))
-    return [*blocks, Gap(), *(Line(each) for each in found.advice)]
+    return [*blocks, Gap(), *(Line(each) for each in found.advice)] if found.advice else blocks
 
 
 def _policy(each: OfPolicy) -> tuple[Cell | str, ...]:
@@ -90,20 +90,22 @@ def document(found: Findings) -> dict[str, object]:
             for each in found.policies
         ],
         "packages": [
-            {
-                "policy": each.policy,
-                "ecosystem": each.ecosystem,
-                "owner": each.owner,
-                "kind": each.kind,
-                "name": each.name,
-                "version": each.version,
-                "regretted_entries": each.cost.times,
-                **_costs(each.cost),
-            }
+            {**_what(each), "regretted_entries": each.cost.times, **_costs(each.cost)}
             for each in found.packages[: found.shown]
         ],
         "regrets": [_regret(each) for each in found.regrets[: found.shown]],
         "advice": list(found.advice),
+    }
+
+
+def _what(each: OfPackage | Regret) -> dict[str, object]:
+    return {
+        "policy": each.policy,
+        "ecosystem": each.ecosystem,
+        "owner": each.owner,
+        "kind": each.kind,
+        "name": each.name,
+        "version": each.version,
     }
 
 
@@ -119,12 +121,7 @@ def _costs(cost: Cost | None) -> dict[str, object]:
 def _regret(each: Regret) -> dict[str, object]:
     return {
         "path": each.path,
-        "policy": each.policy,
-        "ecosystem": each.ecosystem,
-        "owner": each.owner,
-        "kind": each.kind,
-        "name": each.name,
-        "version": each.version,
+        **_what(each),
         "removed_at": rfc3339(each.removed_at),
         "back_at": rfc3339(each.back_at),
         "after_seconds": after(each),

@@ -9,12 +9,13 @@ from cachewarden.simulate.world import Regret
 
 _COLUMNS = (
     Column("CHOSEN BY"), Column("LOST", right=True), Column("TO THE BOUND", right=True, spare=1),
-    Column("AGAIN", right=True), Column("DOWNLOADED AGAIN", right=True), Column("REMOVED", right=True),
-    Column("FREED", right=True, spare=2),
+    Column("AGAIN", right=True), Column("DOWNLOADED AGAIN", right=True), Column("REMOVED", right=True, spare=2),
+    Column("FREED", right=True, spare=3),
 )  # fmt: skip
 _POLICIES = (
     Column("POLICY"), Column("LOST", right=True), Column("AGAIN", right=True),
-    Column("DOWNLOADED AGAIN", right=True), Column("REMOVED", right=True), Column("FREED", right=True, spare=1),
+    Column("DOWNLOADED AGAIN", right=True), Column("REMOVED", right=True, spare=1),
+    Column("FREED", right=True, spare=2),
 )  # fmt: skip
 
 

@@ -30,5 +30,6 @@ def run(session: Session) -> int:
         view = session.view(seen.snapshot.taken_at)
         session.show(explain.explain(policies, caches, entries, gone, view))
     else:
-        session.show(explain.not_found(word))
+        whole = not seen.snapshot.problems and not seen.store.trouble
+        session.show(explain.not_found(word, whole=whole))
     return 0 if found else 1

@@ -45,8 +45,9 @@ def _tell_regrets(session: Session, store: Store, limit: int) -> None:
     """Of all that is remembered; the limit is one of what is shown."""
     settings = _settings(session)
     past = store.regrets(_ALL)
-    policies = regretting.by_policy(store.removed(), past)
-    packages = regretting.by_package(past, settings.link_speed if settings else LINK_SPEED)
+    link_speed = settings.link_speed if settings else LINK_SPEED
+    policies = regretting.by_policy(store.removed(), past, link_speed)
+    packages = regretting.by_package(past, link_speed)
     session.mention(store)
     found = regrets.Findings(policies, packages, past, regretting.advice(policies, packages, settings), limit)
     if session.options.json:
