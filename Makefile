@@ -48,6 +48,8 @@ bench: dev
 	$(BIN)/python tests/bench/copying.py
 	@echo
 	$(BIN)/python tests/bench/judgement.py
+	@echo
+	$(BIN)/python tests/bench/idle.py --rounds 3
 
 lint: dev
 	$(BIN)/ruff check .

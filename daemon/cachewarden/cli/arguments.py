@@ -1,7 +1,6 @@
 """The grammar of the command line, with a hint for what is misspelt. Only the verb at hand is loaded."""
 
 import argparse
-import difflib
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
@@ -52,6 +51,8 @@ class Parser(argparse.ArgumentParser):
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """``; did you mean 'status'?``, or nothing."""
+    import difflib  # only where something is misspelt
+
     near = difflib.get_close_matches(word, list(known), 1, 0.5)
     return f"; did you mean {near[0]!r}?" if near else ""
 

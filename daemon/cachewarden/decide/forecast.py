@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from statistics import median
 
 from cachewarden.decide.conditions import CacheSize, Condition, FreeInodes, FreeSpace
 from cachewarden.decide.draft import Draft
@@ -70,7 +69,13 @@ def growth(points: Sequence[Point]) -> Growth | None:
     least, most = _drift(smooth)
     if smooth[-1][1] < points[-1][1] - points[0][1]:
         most = max(most, _drift(points)[1])  # a large install may come again
-    return Growth(median(slopes), min(slopes[last], least), max(slopes[-1 - last], most))
+    return Growth(_median(slopes), min(slopes[last], least), max(slopes[-1 - last], most))
+
+
+def _median(values: Sequence[float]) -> float:
+    """As ``statistics`` has it, which brings fractions and decimals along."""
+    ranked, middle = sorted(values), len(values) // 2
+    return ranked[middle] if len(ranked) % 2 else (ranked[middle - 1] + ranked[middle]) / 2
 
 
 def without_jump(points: Sequence[Point]) -> list[Point]:
@@ -80,7 +85,7 @@ def without_jump(points: Sequence[Point]) -> list[Point]:
     """
     first = points[0][1]
     rates = [(after[1] - before[1]) / (after[0] - before[0]) for before, after in pairwise(points)]
-    usual = median(rates)
+    usual = _median(rates)
     bound = _OUT_OF_PROPORTION * sorted(abs(rate - usual) for rate in rates)[-2]
     found, moved = [(points[0][0], 0.0)], 0.0
     for rate, (before, after) in zip(rates, pairwise(points), strict=True):

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cachewarden.ecosystems.base import Context, Ecosystem, Surroundings
 from cachewarden.model.caches import Cache
@@ -17,12 +18,13 @@ from cachewarden.model.relocations import (
 )
 from cachewarden.model.units import NANOSECONDS, Instant
 from cachewarden.relocate import places
-from cachewarden.relocate.carrying import Tools
-from cachewarden.relocate.mover import LONGEST_PAUSE
-from cachewarden.relocate.records import Records
-from cachewarden.relocate.switching import Ask, Switch
-from cachewarden.system.census import Census, census
+from cachewarden.relocate.records import LONGEST_PAUSE, Records
 from cachewarden.system.folders import open_folder
+
+if TYPE_CHECKING:
+    from cachewarden.relocate.carrying import Tools
+    from cachewarden.relocate.switching import Ask
+    from cachewarden.system.census import Census
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Estate:
     contexts: dict[str, Context]
     caches: tuple[Cache, ...]
     records: Records
-    ask: Ask
+    ask: "Ask"
     may_go_on: Callable[[], bool]
     progress: Callable[[MoveProgress], None]
     placed: bool = False
@@ -48,8 +50,11 @@ class Estate:
         """By its name."""
         return next((each for each in self.ecosystems if each.name == name), None)
 
-    def tools(self, ecosystem: Ecosystem, expected: tuple[int, int] = (0, 0)) -> Tools:
+    def tools(self, ecosystem: Ecosystem, expected: tuple[int, int] = (0, 0)) -> "Tools":
         """For a mover; ``expected`` files and bytes of the copy."""
+        from cachewarden.relocate.carrying import Tools  # a look tells of moves and makes none
+        from cachewarden.relocate.switching import Switch
+
         until = time.monotonic() + self.patience if self.patience else float("inf")
         return Tools(
             self.surroundings, ecosystem, self.contexts[ecosystem.name], self.records,
@@ -57,8 +62,10 @@ class Estate:
             self.progress, expected,
         )  # fmt: skip
 
-    def count(self, path: str) -> Census:
+    def count(self, path: str) -> "Census":
         """Of a cache that is there. OSError, StoppedError."""
+        from cachewarden.system.census import census
+
         with open_folder(path) as folder:
             return census(folder, self.surroundings.owner.uid, self.may_go_on)
 

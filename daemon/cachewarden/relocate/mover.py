@@ -18,6 +18,7 @@ from cachewarden.model.units import NANOSECONDS, Instant
 from cachewarden.relocate import places
 from cachewarden.relocate.carrying import Carrier, Course, Tools, WaitError
 from cachewarden.relocate.clearing import Broom, Sums
+from cachewarden.relocate.records import LONGEST_PAUSE
 from cachewarden.relocate.switching import is_ours, link_undone, tell, tidy
 from cachewarden.system import durable
 from cachewarden.system.places import PROBE
@@ -25,7 +26,7 @@ from cachewarden.system.places import PROBE
 _MOST_STEPS = 30
 _WHOLE = (Presence.HERE, Presence.FULL)
 """With these, what was copied is there; whether more fits is another question."""
-_FIRST_PAUSE, LONGEST_PAUSE = 300, 86_400
+_FIRST_PAUSE = 300
 _GIVE_UP = 5
 """Tries of a copy that nobody asked for by hand, before what was copied is cleared away."""
 

@@ -20,6 +20,8 @@ from cachewarden.system import durable
 from cachewarden.system.ports import Files
 
 VERSION = 1
+LONGEST_PAUSE = 86_400
+"""Seconds: no move is put off for longer."""
 _LIMIT = 8 << 20
 """Bytes; a configuration file of 1 MiB is in it twice, in base64."""
 _MOST = 64

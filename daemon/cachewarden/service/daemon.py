@@ -18,6 +18,7 @@ from cachewarden.model.plans import CycleRecord
 from cachewarden.model.policies import Settings
 from cachewarden.model.units import NANOSECONDS, human_bytes
 from cachewarden.record import ERROR, INFO, WARNING, Event, Recorder
+from cachewarden.service import preloading
 from cachewarden.service.bell import Bell
 from cachewarden.service.config_watch import ConfigWatch
 from cachewarden.service.cycle import Cycle
@@ -340,6 +341,7 @@ def run(program: Program, for_seconds: int | None) -> int:
             "the system service runs as the user 'cachewarden', which is not on this machine: "
             "install the package, or use `make install`, which make it"
         )
+    preloading.for_the_service()
     # Forked before the lock is taken, which a child would keep.
     workers = program.workers(launched=True, writing=True)
     if not isinstance(workers, LaunchedWorkers):

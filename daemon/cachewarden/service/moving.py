@@ -9,7 +9,7 @@ from cachewarden.ecosystems.base import Context, Surroundings
 from cachewarden.ecosystems.registry import ECOSYSTEMS
 from cachewarden.model.policies import ExtraCache
 from cachewarden.model.relocations import Moved, MoveOrder, MoveProgress, Phase, Presence, RelocationSeen
-from cachewarden.relocate import errands, estate
+from cachewarden.relocate import estate
 from cachewarden.relocate.records import Records
 from cachewarden.system import runner
 from cachewarden.system.clock import SystemClock
@@ -57,6 +57,8 @@ def move(
     if whom.destinations is not None and order.shared_group and order.shared_group not in whom.groups:
         why = f"no command names {order.shared_group} as a group to share with"
         return (Moved(order.cache, order.to, Phase.OVER, why, error=why, refused=True),)
+    from cachewarden.relocate import errands
+
     own = replace(_estate(whom, may_go_on, progress, processes or RealProcesses()), patience=order.patience)
     return errands.run(replace(own, records=records) if records else own, order)
 

@@ -11,23 +11,46 @@ from contextlib import suppress
 
 import cachewarden
 from cachewarden.model.caches import Owner
+from cachewarden.system import lean
 
 _OTHERS = (
     "apscheduler.executors.pool", "apscheduler.schedulers.background", "apscheduler.triggers.cron",
     "apscheduler.triggers.interval", "concurrent.futures.thread", "encodings.ascii", "encodings.idna",
-    "encodings.latin_1", "encodings.unicode_escape", "encodings.utf_8", "getpass", "rich.console", "rich.live",
-    "rich.padding", "rich.progress", "rich.spinner", "rich.table", "rich.text", "sqlite3.dbapi2", "stringprep",
+    "encodings.latin_1", "encodings.unicode_escape", "encodings.utf_8", "getpass", "sqlite3.dbapi2", "stringprep",
     "systemd.daemon", "systemd.journal", "traceback", "watchdog.observers", "zoneinfo",
 )  # fmt: skip
+_OF_COMMANDS = "cachewarden.cli", "cachewarden.simulate.", "cachewarden.service.doctor", "cachewarden.examine"
+_SCREENS = (
+    "rich.console", "rich.live", "rich.padding", "rich.progress", "rich.spinner", "rich.table", "rich.text",
+)  # fmt: skip
+
+_OF_THE_SERVICE = ("sqlite3", "watchdog.observers")
 
 
-def for_a_stranger(user: Owner) -> None:
-    """Imports everything, unless ``user`` can read our files and those of the interpreter."""
+def for_the_service() -> None:
+    """What the service uses anyway, before it forks: its pages are shared then with all that it forks."""
+    lean.load_scheduler()
+    for name in _OF_THE_SERVICE:
+        importlib.import_module(name)
+    from apscheduler.triggers.interval import IntervalTrigger
+
+    IntervalTrigger(seconds=1)  # reads the machine's time zone
+
+
+def for_a_stranger(user: Owner, *, screens: bool) -> None:
+    """Imports everything, unless ``user`` can read our files and those of the interpreter.
+
+    Without ``screens`` what only a command needs is left out: the service shows none, and stays.
+    """
     folders = (os.path.dirname(cachewarden.__file__), os.path.dirname(os.__file__))
     if all(_can_enter(user, folder) for folder in folders):
         return
     names = [each.name for each in pkgutil.walk_packages(cachewarden.__path__, "cachewarden.")]
-    for name in (*names, *_OTHERS):
+    lean.load_scheduler()
+    lean.load_cron()
+    if not screens:
+        names = [name for name in names if not name.startswith(_OF_COMMANDS)]
+    for name in (*names, *_OTHERS, *(_SCREENS if screens else ())):
         with suppress(ImportError):  # what is not on this machine is not needed on it either
             importlib.import_module(name)
 

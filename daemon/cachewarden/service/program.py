@@ -105,22 +105,22 @@ class Program:
         rules = Rules(self._roster, self._be_worker, limits, switch=self.system, service=self._service)
         workers = LaunchedWorkers(fork_launcher(rules), limits)
         self._is_launched = True
-        self.shed(writing=writing)
+        self.shed(writing=writing, screens=not launched)
         return workers
 
-    def shed(self, *, writing: bool) -> None:
+    def shed(self, *, writing: bool, screens: bool = True) -> None:
         """In system mode: from now on this process is the service's user and holds no right of root.
 
         So what it leaves in the state is what the service can use, and the state is opened with its rights alone.
         Where that user does not exist (a checkout, tried by root) root stays root. ``writing``: the state is made
-        the service's first.
+        the service's first. ``screens``: it is a command, which will show something.
         """
         if self._service is None or self._is_shed:
             return
         self._is_shed = True
         if writing and os.geteuid() == 0:
             state_folder.hand_over(self.state_folder, self._service, _OF_THE_STATE)
-        preloading.for_a_stranger(self._service)
+        preloading.for_a_stranger(self._service, screens=screens)
         be_service(self._service)
 
     def has_service_user(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from cachewarden.model.policies import Settings
 from cachewarden.settings import cron
+from cachewarden.system import lean
 
 _LONGEST_INTERVAL = 10 * 365 * 86_400
 
@@ -20,16 +21,16 @@ class Schedule:
 
     def start(self, settings: Settings) -> None:
         """(Re)starts with the times of ``settings``."""
-        from apscheduler.executors.pool import ThreadPoolExecutor
+        lean.load_scheduler()
+        from apscheduler.executors.debug import DebugExecutor
         from apscheduler.schedulers.background import BackgroundScheduler
         from apscheduler.triggers.interval import IntervalTrigger
 
         self.stop()
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-        scheduler = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(1)}, job_defaults=defaults, daemon=True
-        )
+        # Ringing takes no time: it needs no thread beside the scheduler's own.
+        scheduler = BackgroundScheduler(executors={"default": DebugExecutor()}, job_defaults=defaults, daemon=True)
         interval = min(settings.watch.interval, _LONGEST_INTERVAL)
         scheduler.add_job(self._ring, IntervalTrigger(seconds=interval), args=["interval"])
         for schedule in sorted({policy.schedule for policy in settings.policies if policy.schedule}):

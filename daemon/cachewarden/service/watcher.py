@@ -6,6 +6,7 @@ only at its top, and the regular look does the rest.
 """
 
 import inspect
+import json
 import os
 import queue
 import select
@@ -38,11 +39,14 @@ from cachewarden.service.opens import (
 from cachewarden.service.sampling import Mark, Sampler
 from cachewarden.service.wire import Channel, decoder, encoder
 from cachewarden.service.worker import Whom
+from cachewarden.system.aside import found_aside
 from cachewarden.system.files import RealFiles
 from cachewarden.system.listings import Listings
 
 BUDGET = 8192
 """Watches per owner: one for each folder of a pip cache; the kernel's default limit per user is 8192 or more."""
+_MOST_TEXT = 16 << 20
+"""Bytes of the list of an owner's caches: all that may be named, each by the longest path."""
 _GROWING = {"created", "moved", "closed"}
 _QUIET_SECONDS = 2.0
 _OURS = f"/{TRASH}"
@@ -85,13 +89,13 @@ class _Handler(FileSystemEventHandler):
 
 def watch(whom: Whom, marks: tuple[Mark, ...], channel: Channel, stream: socket.socket) -> None:
     """Watches all caches of the owner, and the disks with ``marks``, until the service closes its end."""
+    caches = _caches(whom)
     files = RealFiles(whom.owner)
-    found = discover(Surroundings(whom.owner, whom.environ, files), whom.extras)
     observer = Observer()
     observer.start()
     watching = _Watching(observer)
     try:
-        told = [watching.add(each.cache) for each in found.caches]
+        told = [watching.add(each) for each in caches]
         reach = tuple(each for each in told if may_be_told(each.path))[:MOST_WATCHED]
         channel.send("watching", encoder(tuple[Watched, ...])(reach))
         sampler = Sampler(files)
@@ -102,6 +106,17 @@ def watch(whom: Whom, marks: tuple[Mark, ...], channel: Channel, stream: socket.
     finally:
         observer.stop()
         observer.join(5)
+
+
+def _caches(whom: Whom) -> tuple[Cache, ...]:
+    """The caches of the owner. Looked for aside: a watcher stays, and looking touches most of the program."""
+
+    def look() -> bytes:
+        found = discover(Surroundings(whom.owner, whom.environ, RealFiles(whom.owner)), whom.extras)
+        return json.dumps(encoder(tuple[Cache, ...])(tuple(each.cache for each in found.caches))).encode("ascii")
+
+    caches: tuple[Cache, ...] = decoder(tuple[Cache, ...])(json.loads(str(found_aside(look, _MOST_TEXT), "ascii")))
+    return caches
 
 
 class _Watching:

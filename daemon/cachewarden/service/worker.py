@@ -14,12 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from cachewarden import act
-from cachewarden import examine as examination
 from cachewarden.discover import discover
 from cachewarden.ecosystems.base import Context, OneLook, Surroundings
 from cachewarden.measure import filesystem_of, measure_cache, references
-from cachewarden.model.caches import Entry, Filesystem, Look, MeasuredCache, Owner, Problem
+from cachewarden.model.caches import Cache, Entry, Filesystem, Look, MeasuredCache, Owner, Problem
 from cachewarden.model.errors import RefusedError, WorkerError
 from cachewarden.model.findings import Fact, Mended
 from cachewarden.model.plans import Chosen, Failure, Outcome, Purge, RemovedEntry
@@ -27,23 +25,26 @@ from cachewarden.model.policies import ExtraCache
 from cachewarden.model.relocations import Moved, MoveOrder, MoveProgress, RelocationSeen
 from cachewarden.model.units import Bytes
 from cachewarden.relocate.records import Records
-from cachewarden.service import moving, placing
+from cachewarden.service import moving
 from cachewarden.service.sampling import Mark
 from cachewarden.service.wire import Channel, decoder, encoder
-from cachewarden.system import sharing
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.files import RealFiles
 from cachewarden.system.processes import RealProcesses
 from cachewarden.system.runas import Limits
 
 _NEEDED_LATER = (
-    "configparser", "copy", "ctypes", "difflib", "fnmatch", "glob", "grp", "hashlib", "html", "json.decoder",
+    "configparser", "copy", "ctypes", "difflib", "fnmatch", "glob", "grp", "hashlib", "json.decoder",
     "json.encoder", "pwd", "shlex", "stringprep", "tempfile", "traceback", "zlib",
     # json takes bytes for one of these by their first four.
     "encodings.utf_16", "encodings.utf_16_be", "encodings.utf_16_le", "encodings.utf_32", "encodings.utf_32_be",
     "encodings.utf_32_le", "encodings.utf_8_sig",
     "encodings.ascii", "encodings.idna", "encodings.latin_1", "encodings.unicode_escape", "encodings.utf_8",
-    "watchdog.observers", "yaml", "cachewarden.service.watcher",
+    "watchdog.observers", "yaml",
+    # What a look does without: a command that only looks does not load it.
+    "cachewarden.act", "cachewarden.examine", "cachewarden.relocate.carrying", "cachewarden.relocate.errands",
+    "cachewarden.relocate.switching", "cachewarden.service.placing", "cachewarden.service.watcher",
+    "cachewarden.system.census", "cachewarden.system.sharing",
 )  # fmt: skip
 READ_ONLY = (
     "it is mounted read-only here, so nothing can be removed from it; where the sandbox of the service does that,"
@@ -172,6 +173,8 @@ def purge(
     progress: Callable[[RemovedEntry], None],
 ) -> PurgeReply:
     """Finds the cache anew, by the owner's own configuration, and removes the entries from it."""
+    from cachewarden import act
+
     files = RealFiles(whom.owner)
     surroundings = Surroundings(whom.owner, whom.environ, files)
     try:
@@ -199,6 +202,9 @@ def purge(
 
 def examine(whom: Whom) -> tuple[Fact, ...]:
     """What there is to know about the ways of the owner."""
+    from cachewarden import examine as examination
+    from cachewarden.system import sharing
+
     surroundings = Surroundings(whom.owner, whom.environ, RealFiles(whom.owner))
     found = discover(surroundings, whom.extras)
     caches = [each.cache for each in found.caches]
@@ -208,6 +214,8 @@ def examine(whom: Whom) -> tuple[Fact, ...]:
 
 def mend(whom: Whom) -> tuple[Mended, ...]:
     """Mends the rights in the owner's shared caches; which they are is found here and never asked for."""
+    from cachewarden.system import sharing
+
     found = discover(Surroundings(whom.owner, whom.environ, RealFiles(whom.owner)), whom.extras)
     done = [mended for each in found.caches if (mended := sharing.mend_shared(each.cache))]
     return tuple(replace(each, path=_tame(each.path), why=_tame(each.why)) for each in done[:MOST_MENDED])
@@ -219,7 +227,7 @@ def preload() -> None:
         importlib.import_module(name)
     for each in (
         Purge, PurgeReply, Look, Entry, RemovedEntry, MeasuredCache, Filesystem, Mark, Fact, Mended, MoveOrder,
-        MoveProgress, Moved, RelocationSeen,
+        MoveProgress, Moved, RelocationSeen, Cache,
     ):  # fmt: skip
         decoder(each)
         encoder(each)
@@ -265,6 +273,8 @@ def _answer(whom: Whom, stream: socket.socket, word: str, value: object) -> None
     elif word in {"move", BY_HAND}:
         _move(whom, stream, channel, decoder(MoveOrder)(value))
     elif word == "place":
+        from cachewarden.service import placing
+
         channel.send("placed", _tame(placing.place(whom, value)))
     elif word == "watch":
         from cachewarden.service.watcher import watch

@@ -10,13 +10,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
-from cachewarden.examine import MOST_FACTS
 from cachewarden.model.caches import Filesystem, Look, Owner
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.findings import Fact, Mended
 from cachewarden.model.plans import Outcome, Purge, RemovedEntry
 from cachewarden.model.relocations import Errand, Moved, MoveOrder
-from cachewarden.service import moving, placing, worker
+from cachewarden.service import moving, worker
 from cachewarden.service.collecting import Collector, Message
 from cachewarden.service.talking import (
     STOP_SECONDS_OF_A_MOVE,
@@ -73,6 +72,8 @@ _Answer = TypeVar("_Answer")
 
 
 def _hear_facts(hear: Callable[[], Message]) -> tuple[Fact, ...]:
+    from cachewarden.examine import MOST_FACTS
+
     word, value = hear()
     if word != "facts":
         raise WorkerError(f"an unexpected word, {word[:80]!r}")
@@ -255,6 +256,8 @@ class LaunchedWorkers:
         Where only root can make the destination, and all else was found in order, root makes it and it begins anew.
         """
         moved = self._move(owner, order, hooks)
+        from cachewarden.service import placing
+
         if order.errand is not Errand.RELOCATE or not placing.wants_root(moved) or not hooks.may_go_on():
             return moved
         why = self._place(owner, order.to.rstrip("/"), hooks)
@@ -262,6 +265,8 @@ class LaunchedWorkers:
 
     def _place(self, owner: Owner, to: str, hooks: Hooks) -> str:
         """By a worker of uid 0 that may give a folder away; why it did not."""
+        from cachewarden.service import placing
+
         if "place" not in self._limits:
             return "in user mode there is nobody to do that"
         try:

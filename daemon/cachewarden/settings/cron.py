@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from cachewarden.model.units import NANOSECONDS, Instant
+from cachewarden.system import lean
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -162,12 +163,14 @@ def _trigger(normal: str, zone: tzinfo | None) -> Any:  # noqa: ANN401  # APSche
     minute, hour, day, month, weekday = normal.split()
     if day.startswith("*") or weekday == "*":
         return _cron(minute, hour, day, month, weekday, zone)
+    lean.load_cron()
     from apscheduler.triggers.combining import OrTrigger
 
     return OrTrigger([_cron(minute, hour, day, month, "*", zone), _cron(minute, hour, "*", month, weekday, zone)])
 
 
 def _cron(minute: str, hour: str, day: str, month: str, weekday: str, zone: tzinfo | None) -> Any:  # noqa: ANN401 - of APScheduler
+    lean.load_cron()
     from apscheduler.triggers.cron import CronTrigger
 
     fields = {"minute": minute, "hour": hour, "day": day, "month": month, "day_of_week": weekday}

@@ -7,6 +7,7 @@ become and how long a worker may take the launcher finds out itself, never from 
 kind of work it was started for.
 """
 
+import gc
 import json
 import os
 import select
@@ -290,6 +291,9 @@ def fork_launcher(rules: Rules) -> socket.socket:
     In system mode the caller still has all its rights afterwards: giving them up is its next step.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    # What was imported until here stays shared between the processes: a collection would write to all of it.
+    gc.collect()
+    gc.freeze()
     if os.fork():
         theirs.close()
         return ours
