@@ -32,6 +32,7 @@ from cachewarden.service.sampling import Mark
 from cachewarden.service.wire import Channel, decoder, encoder
 from cachewarden.system import sharing
 from cachewarden.system.clock import SystemClock
+from cachewarden.system.collector import no_search_for_cycles
 from cachewarden.system.files import RealFiles
 from cachewarden.system.processes import RealProcesses
 from cachewarden.system.runas import Limits
@@ -134,6 +135,11 @@ def login_environment(owner: Owner, files: RealFiles) -> dict[str, str]:
 
 def look(whom: Whom) -> Look:
     """Discovers and measures all caches of the owner."""
+    with no_search_for_cycles():
+        return _look(whom)
+
+
+def _look(whom: Whom) -> Look:
     files, processes = RealFiles(whom.owner), RealProcesses()
     surroundings = Surroundings(whom.owner, whom.environ, files)
     moves = moving.seen(surroundings, whom.records)
