@@ -31,6 +31,7 @@ from cachewarden.model.caches import Entry, Kind
 from cachewarden.model.policies import Order, Policy
 from cachewarden.service.wire import decoder, encoder
 
+DAEMON = str(Path(__file__).resolve().parents[2] / "daemon")
 PER_PACKAGE = 250
 """Files of one package: of the order of those of a full distribution."""
 _SCALE = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000)
@@ -61,7 +62,7 @@ class Home:
             self._serial += 1
             state = str(self.path / f"state-{self._serial}")
             command = [sys.executable, "-m", "cachewarden", "--user", "--state-dir", state, *words]
-            return timed(command, {**os.environ, "HOME": str(self.path)})
+            return timed(command, {"HOME": str(self.path), "PATH": os.environ["PATH"], "PYTHONPATH": DAEMON})
 
         return run
 
@@ -252,6 +253,7 @@ def main() -> None:
     print(_HEAD)
     with tempfile.TemporaryDirectory(dir=options.place) as folder:
         home = Home(Path(folder))
+        home.ours("status")()  # from now on its modules are compiled, as those of an installed program are
         start = median([home.theirs(sys.executable, "-c", "pass")() for _ in range(5)])
         parts: dict[str, Callable[[], None]] = {
             "walk": lambda: walk_rows(home, options.files, options.rounds, start),

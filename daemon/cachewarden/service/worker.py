@@ -188,7 +188,7 @@ def purge(
         context = Context(surroundings, each.located, RealProcesses(), SystemClock().now())
         own = replace(action, cache=each.cache)
         free = files.space(each.cache.path).free
-        with files.open_folder(each.cache.path) as root:
+        with files.open_folder(each.cache.path) as root, no_search_for_cycles():
             outcome = act.purge(own, each.ecosystem, root, context, may_go_on=may_go_on, progress=progress)
     except (OSError, RefusedError) as error:
         failure = Failure(action.cache.path, str(error))
