@@ -158,8 +158,10 @@ class OpenFolder:
         """Up to ``size`` bytes of a regular file; its access time stays."""
         fd = os.open(_single(name), _READ, dir_fd=self._fd)
         try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "not a regular file", name)
+            size = min(size, status.st_size - offset)  # else one more call finds that nothing is left
             parts: list[bytes] = []
             while size > 0 and (part := os.pread(fd, min(size, 1 << 20), offset)):
                 parts.append(part)
