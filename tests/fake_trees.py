@@ -28,12 +28,13 @@ class Thing:
     uid: int = UID
     device: int = 1
     link: str | None = None
+    mode: int = 0o755
 
     def stat(self) -> os.stat_result:
         """As ``lstat`` would say it."""
         form = stat.S_IFLNK if self.link else stat.S_IFDIR if self.content is None else stat.S_IFREG
         size = len(self.content or b"")
-        short = (form | 0o755, 1, self.device, 1, self.uid, self.uid, size, self.mtime, self.mtime, self.mtime)
+        short = (form | self.mode, 1, self.device, 1, self.uid, self.uid, size, self.mtime, self.mtime, self.mtime)
         nanoseconds = {f"st_{which}time_ns": self.mtime * SECOND for which in "amc"}
         return os.stat_result(short, nanoseconds)
 

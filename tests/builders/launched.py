@@ -18,7 +18,8 @@ from builders.siege import fill_conda, fill_pip
 from cachewarden.model.caches import Cache, Entry, Filesystem, Identity, Kind, MeasuredCache, Owner, Share
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.policies import Settings
-from cachewarden.model.units import Bytes, Inodes, Instant
+from cachewarden.model.units import Bytes, Inodes, Instant, Seconds
+from cachewarden.model.worth import Facts, Regain
 from cachewarden.record import Recorder
 from cachewarden.service import worker
 from cachewarden.service.cycle import Cycle
@@ -50,6 +51,7 @@ ENTRY = Entry(
     hold="x",
     parts=("b",),
     shares=(Share(1, 9, 2, 1, Bytes(1)),),
+    facts=Facts(Regain.BUILD, Bytes(1), Seconds(1), measured=True, uses=1, installed=True),
 )
 """With something in every field."""
 FILESYSTEM = Filesystem(1, "/home", "ext4", Bytes(9), Bytes(9), Inodes(9), Inodes(9), tracks_atime=True)

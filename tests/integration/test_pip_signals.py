@@ -172,7 +172,7 @@ def test_an_entry_that_is_installed_again_was_used_then_although_pip_left_it_alo
     for each in (machine.home / ".cache", machine.home / "a"):
         set_age(each, 30 * 86_400)
     old = machine.entry("six")
-    before = time.time_ns()
+    before = time.time_ns() - NANOSECONDS  # the kernel's clock for files lags by a tick
     assert old.last_used is not None
     assert old.last_used < before - 29 * DAY
     assert old.facts is not None
@@ -212,7 +212,7 @@ def test_how_long_a_wheel_took_to_build_is_measured(machine: Machine, name: str)
     facts = machine.facts(name, Kind.BUILT_WHEEL)
     assert (facts.regain, facts.measured, facts.orphan) == (Regain.BUILD, True, False)
     assert facts.build is not None
-    assert int(SLOW) <= facts.build <= SLOW + 10
+    assert int(SLOW) <= facts.build <= SLOW + 60
     sdist = next(file for file in machine.index.files if file.project == name)
     assert facts.fetch == sdist.path.stat().st_size
 

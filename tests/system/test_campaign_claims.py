@@ -177,6 +177,11 @@ def babble(channel: Channel) -> None:
         channel.send("problems", [["/x", "y"]] * 100)
 
 
+DISK: list[object] = encoder(Filesystem)(  # type: ignore[assignment]  # a list
+    Filesystem(1, "/", "x", Bytes(1), Bytes(1), Inodes(1), Inodes(1), tracks_atime=True)
+)
+
+
 def gone_of(freed: float) -> list[object]:
     told: list[object] = encoder(RemovedEntry)(RemovedEntry("a", Kind.LOG, None, None, Bytes(0), ""))  # type: ignore[assignment]  # a list
     return [*told[:4], freed, *told[5:]]
@@ -261,7 +266,7 @@ def test_forged_figures_of_what_was_freed_are_told_as_they_are_and_cost_no_histo
 FLOODS: dict[str, Callable[[int], tuple[str, object]]] = {
     "disks": lambda n: (
         "filesystems",
-        [[n << 20 | each, "/", "x", 1, 1, 1, 1, True, False] for each in range(5000)],
+        [[n << 20 | each, *DISK[1:]] for each in range(5000)],
     ),
     "problems": lambda n: ("problems", [["x" * 50_000 + "\U0001f600", "y" * 15_000]] * 50),
     "references": lambda n: ("references", [f"{n}-{each}" for each in range(100_000)]),

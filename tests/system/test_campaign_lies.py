@@ -18,7 +18,7 @@ from types import UnionType
 import pytest
 
 from builders.launched import ENTRY, FILESYSTEM, LIMITS, Homes, launched, lying
-from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Owner, Problem
+from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Owner, Problem, Quota
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.units import Bytes, Instant
 from cachewarden.service.talking import Hooks
@@ -43,6 +43,7 @@ def message(word: object, value: object = None, version: object = 1) -> bytes:
 
 
 CACHE = MeasuredCache(Cache("pip", "/home/x/.cache/pip", Owner(0, 0, "root", "/root"), "default"), 1, Bytes(1), ())
+CACHE = dataclasses.replace(CACHE, quota=Quota(Bytes(2), Bytes(1)))
 
 
 def head(path: str = CACHE.cache.path, entries: tuple[Entry, ...] = ()) -> bytes:

@@ -264,7 +264,7 @@ def test_a_worker_removes_nothing_where_its_owner_has_no_cache(mine: Homes, ecos
 
 
 REQUESTS: dict[str, tuple[list[tuple[str, object]], str]] = {
-    "no purge": ([("purge", None)], "expected the 6 fields of Purge"),
+    "no purge": ([("purge", None)], f"expected the {len(dataclasses.fields(Purge))} fields of Purge"),
     "a look": ([("look", None)], "started to purge, and asked to 'look'"),
     "a watch": ([("watch", [])], "started to purge, and asked to 'watch'"),
     "another work": ([("rm -rf", "/")], "started to purge, and asked to 'rm -rf'"),

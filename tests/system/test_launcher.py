@@ -8,15 +8,18 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cachewarden.model.caches import Owner
+from builders.launched import ENTRY
+from cachewarden.model.caches import Cache, Entry, MeasuredCache, Owner
 from cachewarden.model.errors import WorkerError
+from cachewarden.model.units import Bytes
 from cachewarden.service.talking import Hooks
-from cachewarden.service.wire import Channel
+from cachewarden.service.wire import Channel, encoder
 from cachewarden.service.worker import LIMITS as REAL_LIMITS
 from cachewarden.service.worker import OWN_LIMITS, preload
 from cachewarden.service.workers import LaunchedWorkers
@@ -225,28 +228,9 @@ def test_a_worker_that_does_not_come_to_an_end_is_cut_off() -> None:
 
 def lie(owner: Owner, stream: socket.socket) -> None:
     channel = Channel(stream)
-    cache = ["pip", "/home/x/.cache/pip", [0, 0, "root", "/root"], "default"]
-    channel.send("cache", [cache, 1, 4096, [], False])
-    entry = [
-        "../../etc/passwd",
-        "download",
-        None,
-        None,
-        1,
-        1,
-        1,
-        1,
-        None,
-        [1, 1, 1],
-        1,
-        None,
-        [],
-        False,
-        0,
-        False,
-        [],
-    ]
-    channel.send("entries", [entry])
+    cache = MeasuredCache(Cache("pip", "/home/x/.cache/pip", ROOT, "default"), 1, Bytes(4096), ())
+    channel.send("cache", encoder(MeasuredCache)(cache))
+    channel.send("entries", [encoder(Entry)(replace(ENTRY, path="../../etc/passwd"))])
     channel.send("seen")
 
 

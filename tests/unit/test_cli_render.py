@@ -12,8 +12,18 @@ from cachewarden.cli.render import entries, explain, history, outcome, plan, sta
 from cachewarden.cli.render import json as documents
 from cachewarden.cli.render.blocks import Block, Cell, Column, Fit, Grid, Heading, Line
 from cachewarden.cli.render.words import View
-from cachewarden.model.caches import Kind, Problem
-from cachewarden.model.plans import CycleRecord, Failure, Outcome, Plan, Relocate, RemovedEntry, Shortfall, Skip
+from cachewarden.model.caches import Kind, Problem, Quota
+from cachewarden.model.plans import (
+    CycleRecord,
+    Failure,
+    Holder,
+    Outcome,
+    Plan,
+    Relocate,
+    RemovedEntry,
+    Shortfall,
+    Skip,
+)
 from cachewarden.model.relocations import Heading as Way
 from cachewarden.model.relocations import Method, Phase, Presence, Prospect, RelocationSeen
 from cachewarden.model.units import Bytes, Inodes
@@ -43,12 +53,42 @@ def removed(path: str = "a") -> RemovedEntry:
 # JSON
 
 
+def nothing_beyond(frees: int) -> dict[str, int]:
+    return {"frees_bytes": frees, "frees_at_most_bytes": frees, "held_open_bytes": 0}
+
+
+def test_status_tells_quotas_once_each() -> None:
+    quota = Quota(Bytes(100 * MIB), Bytes(95 * MIB))
+    one, two = (replace(cache(entry("a"), path=f"/home/ann/{name}"), quota=quota) for name in "xy")
+    seen = snapshot(one, two)
+    document = json.loads(documents.text(documents.status(seen, decided(seen, policy())), pretty=False))
+    assert document["quotas"] == [
+        {"owner": "ann", "mount": "/home", "limit_bytes": 100 * MIB, "used_bytes": 95 * MIB}
+    ]
+    shown = text(status.status(seen, decided(seen, policy()), VIEW))
+    assert shown.count("ann on /home: 5 MiB (5%) left of a quota of 100 MiB") == 1
+
+
+def test_outcome_tells_who_keeps_removed_files_open() -> None:
+    gone = replace(removed(), freed=Bytes(MIB), maybe=Bytes(3 * MIB), held_open=Bytes(12 * MIB))
+    made = Outcome(
+        "p", "purge", cache().cache, (gone,), gone.freed, maybe=gone.maybe, held_open=gone.held_open,
+        holders=(Holder(4711, "python3", Bytes(12 * MIB)),),
+    )  # fmt: skip
+    found = json.loads(documents.text(documents.done(record(made)), pretty=False))
+    assert (found["freed_bytes"], found["freed_at_most_bytes"], found["held_open_bytes"]) == (MIB, 4 * MIB, 12 * MIB)
+    assert found["outcomes"][0]["held_open_by"] == [{"pid": 4711, "name": "python3", "bytes": 12 * MIB}]
+    shown = text(outcome.outcome(record(made), VIEW))
+    assert "1 MiB to 4 MiB freed, 1 entry removed." in shown
+    assert "12 MiB come back when python3 (pid 4711) closes them" in shown
+
+
 def test_status_has_the_documented_keys() -> None:
     seen = snapshot(cache(entry("a"), entry("b", kind=Kind.INDEX, hold="in use")))
     seen = replace(seen, problems=(Problem("/x", "cannot be read"),))
     document = json.loads(documents.text(documents.status(seen, decided(seen, policy())), pretty=False))
     assert list(document) == [
-        "schema", "taken_at", "caches", "filesystems", "policies", "forecast", "relocations", "problems",
+        "schema", "taken_at", "caches", "filesystems", "quotas", "policies", "forecast", "relocations", "problems",
         "watching",
     ]  # fmt: skip
     assert document["schema"] == 1
@@ -57,11 +97,12 @@ def test_status_has_the_documented_keys() -> None:
     (found,) = document["caches"]
     assert set(found) == {
         "ecosystem", "owner", "path", "source", "filesystem", "size_bytes", "frees_bytes", "entries", "kinds",
+        "frees_at_most_bytes", "held_open_bytes",
     }  # fmt: skip
     assert (found["filesystem"], found["size_bytes"], found["frees_bytes"]) == ("/home", 2 * MIB, MIB)
     assert found["kinds"] == {
-        "index": {"entries": 1, "size_bytes": MIB, "frees_bytes": 0},
-        "download": {"entries": 1, "size_bytes": MIB, "frees_bytes": MIB},
+        "index": {"entries": 1, "size_bytes": MIB, **nothing_beyond(0)},
+        "download": {"entries": 1, "size_bytes": MIB, **nothing_beyond(MIB)},
     }
     assert set(document["filesystems"][0]) == {
         "mount", "type", "total_bytes", "free_bytes", "inodes_total", "inodes_free", "access_times",
@@ -148,7 +189,10 @@ def test_plan_has_the_documented_keys_and_absolute_paths() -> None:
     found = json.loads(documents.text(document, pretty=True))
     assert {"schema", "taken_at", "actions", "skips", "shortfall_bytes"} <= set(found)
     (action,) = found["actions"]
-    assert set(action) == {"policy", "action", "ecosystem", "owner", "cache", "frees_bytes", "reason", "entries"}
+    assert set(action) == {
+        "policy", "action", "ecosystem", "owner", "cache", "frees_bytes", "reason", "entries", "frees_at_most_bytes",
+        "held_open_bytes",
+    }  # fmt: skip
     (going,) = action["entries"]
     assert {
         "path", "kind", "name", "version", "size_bytes", "frees_bytes", "last_used", "reason",
@@ -189,8 +233,8 @@ def test_list_and_history_have_the_documented_keys() -> None:
         "entries"
     ]
     assert list(listed) == [
-        "ecosystem", "owner", "cache", "path", "kind", "name", "version", "size_bytes", "frees_bytes", "last_used",
-        "hold", "last_used_by",
+        "ecosystem", "owner", "cache", "path", "kind", "name", "version", "size_bytes", "frees_bytes",
+        "frees_at_most_bytes", "held_open_bytes", "last_used", "hold", "last_used_by",
     ]  # fmt: skip
     assert (listed["last_used"], listed["last_used_by"]) == (None, None)
     assert listed["hold"] is None

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 import makers
-from cachewarden.model.caches import Filesystem, Kind, Look, MeasuredCache, Owner, Problem
+from cachewarden.model.caches import Filesystem, Kind, Look, MeasuredCache, Owner, Problem, Quota
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.findings import Fact, Mended
 from cachewarden.model.plans import CycleRecord, Failure, Outcome, Purge, RemovedEntry, State
-from cachewarden.model.policies import ActionKind, Amount, Marks, Policy, Settings
+from cachewarden.model.policies import ActionKind, Amount, Marks, Policy, Settings, SpaceOf
 from cachewarden.model.relocations import (
     Errand,
     Heading,
@@ -427,3 +427,59 @@ def test_owners_that_are_named_but_unknown_are_a_problem() -> None:
     cycle = Cycle(FakeWorkers(world(downloads(1))), FakeClock(makers.NOW), Remembering(FakeStore()), Hooks())
     snapshot = cycle.look(Settings(owners=("ann", "zoe")))
     assert [problem.path for problem in snapshot.problems] == ["zoe"]
+
+
+class BoundedWorkers(FakeWorkers):
+    """A disk that gets back less than the upper bound: one third of it, whatever the blocks say."""
+
+    def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
+        outcome, _ = super().purge(action, hooks)
+        name = action.cache.owner.name
+        (disk,) = self.looks[name].filesystems
+        asked = {chosen.entry.path: chosen.entry for chosen in action.entries}
+        removed = tuple(replace(gone, maybe=asked[gone.path].maybe) for gone in outcome.removed)
+        maybe = sum(gone.maybe for gone in removed)
+        gained = Bytes(disk.free + maybe // 3)
+        self.looks[name] = replace(self.looks[name], filesystems=(replace(disk, free=gained),))
+        return replace(outcome, removed=removed, maybe=Bytes(maybe)), self.looks[name].filesystems[0]
+
+
+def compressed(count: int) -> MeasuredCache:
+    entries = (makers.entry(f"d{n:03}", frees=0, size=9 * MIB, inode=n) for n in range(count))
+    return makers.cache(*(replace(each, frees=Bytes(1), maybe=Bytes(9 * MIB)) for each in entries))
+
+
+def test_where_only_bounds_are_known_the_disk_is_asked_before_more_goes() -> None:
+    workers = BoundedWorkers(world(compressed(40), free=100 * MIB))
+    record = run(workers, makers.policy(free_space=makers.marks(127 * MIB)))
+    assert [len(asked) for asked in workers.asked] == [3, 2, 2, 1, 1]
+    assert record.after[0].free >= 127 * MIB
+    assert record.after[0].free - 127 * MIB < 3 * MIB, "no entry more than is needed"
+    assert record.plan.shortfalls == ()
+
+
+def test_by_hand_what_the_disk_gained_counts_as_far_as_the_bounds_allow() -> None:
+    workers = BoundedWorkers(world(compressed(40), free=100 * MIB))
+    run(workers, makers.policy(to_free=27 * MIB))
+    assert sum(map(len, workers.asked)) == 9
+    workers = BoundedWorkers(world(downloads(40), free=100 * MIB))
+    run(workers, makers.policy(to_free=5 * MIB))
+    assert sum(map(len, workers.asked)) == 5
+
+
+def test_a_quota_is_asked_again_between_the_rounds() -> None:
+    class Quotas(FakeWorkers):
+        """Only half of what goes was charged to its owner."""
+
+        used = 95 * MIB
+
+        def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
+            outcome, disk = super().purge(action, hooks)
+            self.used -= outcome.freed // 2
+            return replace(outcome, quota=Quota(Bytes(100 * MIB), Bytes(self.used))), disk
+
+    cache = replace(downloads(40), quota=Quota(Bytes(100 * MIB), Bytes(95 * MIB)))
+    workers = Quotas(world(cache, free=500 * MIB))
+    run(workers, replace(makers.policy(free_space=makers.marks(9 * MIB)), free_space_of=SpaceOf.QUOTA))
+    assert [len(asked) for asked in workers.asked] == [4, 2, 1, 1]
+    assert workers.used <= 91 * MIB

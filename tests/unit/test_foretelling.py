@@ -6,8 +6,8 @@ import pytest
 
 from cachewarden.decide.foretelling import Foreteller, Place
 from cachewarden.decide.planner import decide
-from cachewarden.model.caches import MeasuredCache, Snapshot
-from cachewarden.model.policies import ActionKind, Keep, Match, Offline, Order, Policy, Settings
+from cachewarden.model.caches import MeasuredCache, Quota, Snapshot
+from cachewarden.model.policies import ActionKind, Keep, Match, Offline, Order, Policy, Settings, SpaceOf
 from cachewarden.model.units import Bytes
 from cachewarden.model.worth import Facts, Regain
 from makers import (
@@ -132,3 +132,16 @@ def test_a_disk_of_unknown_size_has_no_place_for_anything() -> None:
     (place,) = places(snapshot(FOUND, on=(blind,)), policy(free_space=marks("10%"), order=LRU), "a")
     assert place.when.startswith("never")
     assert amount("10%").percent == 10.0
+
+
+def test_what_is_said_of_a_quota_is_what_happens() -> None:
+    marked = policy(free_space=marks(200 * MIB, 300 * MIB), order=LRU)
+    rule = replace(marked, free_space_of=SpaceOf.QUOTA)
+
+    def seen(left: int) -> MeasuredCache:
+        return replace(FOUND, quota=Quota(Bytes(1000 * MIB), Bytes(1000 * MIB - left)))
+
+    (place,) = places(snapshot(seen(500 * MIB)), rule, "c", seen(500 * MIB))
+    assert place.when == "once less than 100 MiB of the quota is left"
+    assert "c" not in gone(plan(snapshot(seen(100 * MIB)), rule))
+    assert "c" in gone(plan(snapshot(seen(100 * MIB - 1)), rule))

@@ -6,7 +6,7 @@ from cachewarden.ecosystems.interpreters import (
     Python,
     Tag,
     is_orphan,
-    of_system,
+    of_programs,
     python_of_program,
     python_of_release,
     tags_of_file,
@@ -38,9 +38,11 @@ def test_a_folder_of_a_release_names_its_version(name: str, version: tuple[int, 
 
 def test_the_machine_has_what_stands_in_its_program_folders() -> None:
     files = FakeFiles(
-        {"/usr/bin/python3.9": "", "/usr/bin/ls": "", "/usr/local/bin/python3.12": "", "/opt/py38/bin/python3.8": ""}
-    )
-    assert set(of_system(files)) == {(3, 9), (3, 12), (3, 8)}
+        {"/usr/bin/python3.9": "", "/usr/bin/ls": "", "/usr/local/bin/python3.12": "", "/opt/py38/bin/python3.8": "",
+         "/home/ann/bin/python3.7": ""}
+    )  # fmt: skip
+    assert set(of_programs(files)) == {(3, 9), (3, 12), (3, 8)}
+    assert (3, 7) in set(of_programs(files, ["/home/ann/bin"]))
 
 
 def test_the_name_of_a_wheel_holds_all_its_tags() -> None:

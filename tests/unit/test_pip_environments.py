@@ -82,8 +82,11 @@ def test_interpreters_are_those_of_the_system_and_of_environments_but_not_of_a_u
         "/usr/bin/python3.9": "",
         f"{HOME}/.local/lib/python3.8/site-packages": folder(),
         f"{HOME}/.local/share/uv/python/cpython-3.13.0-linux-x86_64-gnu/bin/x": "",
+        f"{HOME}/.local/bin/python3.14": "",
+        "/data/bin/python3.7": "",
     }
-    assert find(context(FakeTree(things))).pythons == {(3, 9), (3, 12), (3, 13)}
+    found = find(context(FakeTree(things), environ={"PATH": "/data/bin:relative:"}))
+    assert found.pythons == {(3, 7), (3, 9), (3, 12), (3, 13), (3, 14)}
 
 
 def test_nothing_is_entered_that_somebody_else_laid_the_way_to() -> None:

@@ -10,7 +10,7 @@ from cachewarden.ecosystems.pip_names import Named
 from cachewarden.ecosystems.pip_shards import Clues, Draft, Shard, Worth
 from cachewarden.ecosystems.pip_worth import appraise, estimated_build, key_of, measured_build
 from cachewarden.ecosystems.trees import Tally
-from cachewarden.model.caches import Kind
+from cachewarden.model.caches import Cache, Kind
 from cachewarden.model.units import Bytes
 from cachewarden.model.worth import Facts, Regain, Signal
 from cachewarden.system.ports import Node
@@ -52,12 +52,13 @@ def built(*, began: int = CACHED, cached: int = CACHED, tag: Tag = CP311, url: s
 
 
 def worths(
-    *drafts: Draft, files: FakeTree | None = None, things: dict[str, Thing | str] | None = None
+    *drafts: Draft, files: FakeTree | None = None, things: Things | None = None, at: str = CACHE
 ) -> list[Worth]:
     tree = files or FakeTree({CACHE: folder(), **(things or {})})
     around = context(tree, now=NOW)
-    with tree.open_folder(CACHE) as root:
-        return [worth for _, worth in appraise(list(drafts), root, around)]
+    here = Cache("pip", at, around.surroundings.owner, "a test")
+    with tree.open_folder(at) as root:
+        return [worth for _, worth in appraise(list(drafts), here, root, around)]
 
 
 def six_installed(at: int, **said: str) -> Things:
@@ -222,3 +223,13 @@ def test_a_download_that_fits_by_what_the_index_says_is_not_opened() -> None:
     (worth,) = worths(fits, files=files)
     assert not worth.facts.orphan
     assert not any(path.startswith(f"{CACHE}/") for path in files.opened)
+
+
+@pytest.mark.parametrize(("mode", "installed", "orphan"), [(0o755, False, True), (0o2775, None, False)])
+def test_of_a_cache_into_which_others_write_too_nothing_is_said_to_be_nowhere(
+    mode: int, installed: bool | None, orphan: bool
+) -> None:
+    shared = "/srv/pip"
+    things: Things = {shared: replace(folder(), mode=mode), "/usr/bin/python3.11": "", **venv(f"{HOME}/app/.venv")}
+    (worth,) = worths(built(tag=Tag("cp38", "cp38")), files=FakeTree(things), at=shared)
+    assert (worth.facts.installed, worth.facts.orphan) == (installed, orphan)

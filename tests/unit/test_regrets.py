@@ -40,11 +40,11 @@ def found(*entries: Entry, root: Cache = HERE) -> list[tuple[Cache, Entry]]:
 
 def rows(there: Sequence[tuple[Cache, Entry]], *removed: Gone) -> list[tuple[int, bool]]:
     latest_first = sorted(removed, key=lambda each: -each.at)
-    return [(back.row, back.same) for back in matches(there, latest_first, NOW)]
+    return [(back.row, back.same) for back in matches(there, latest_first, latest_first, NOW)]
 
 
 def test_an_entry_that_was_written_again_after_its_removal_came_back() -> None:
-    (back,) = matches(found(entry("a", written=3 * DAY)), [gone("a")], NOW)
+    (back,) = matches(found(entry("a", written=3 * DAY)), [gone("a")], [], NOW)
     assert (back.row, back.at, back.same) == (1, ago(3 * DAY), True)
 
 
@@ -59,7 +59,7 @@ def test_what_comes_back_after_a_season_was_not_kept_too_short() -> None:
 
 
 def test_a_time_in_the_future_counts_as_now() -> None:
-    (back,) = matches(found(entry("a", written=-5 * DAY)), [gone("a")], NOW)
+    (back,) = matches(found(entry("a", written=-5 * DAY)), [gone("a")], [], NOW)
     assert back.at == NOW
 
 
@@ -130,7 +130,7 @@ ENTRIES = some.builds(
 def test_every_removal_is_undone_at_most_once_in_time_and_by_its_own(there: list[Entry], removed: list[Gone]) -> None:
     latest = sorted((replace(each, row=row) for row, each in enumerate(removed)), key=lambda each: -each.at)
     by_row = {each.row: each for each in latest}
-    backs: list[Back] = list(matches(found(*there), latest, NOW))
+    backs: list[Back] = list(matches(found(*there), latest, latest, NOW))
     assert len(backs) == len({back.row for back in backs}) <= len(there)
     for back in backs:
         one = by_row[back.row]

@@ -6,11 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from cachewarden.model.caches import Kind
 from cachewarden.model.errors import WorkerError
+from cachewarden.model.plans import Chosen, Holder, Outcome, Purge, RemovedEntry
 from cachewarden.model.relocations import Moved, MoveProgress, Phase
-from cachewarden.model.units import Bytes
-from cachewarden.service.talking import STOP_SECONDS_OF_A_MOVE, Hooks, Job, hear_moves, next_message
+from cachewarden.model.units import Bytes, Inodes
+from cachewarden.service.talking import STOP_SECONDS_OF_A_MOVE, Hooks, Job, follow, hear_moves, next_message
 from cachewarden.service.wire import Channel, encoder
+from cachewarden.service.worker import PurgeReply
+from makers import cache, entry
 
 NOW = MoveProgress("copying", 1, Bytes(1), 2, Bytes(2))
 
@@ -52,3 +56,27 @@ def test_a_worker_that_is_asked_to_stop_gets_the_time_of_its_kind_of_work(
     next_message(job, Hooks(may_go_on=lambda: False))
     assert seconds - 1 < job.until - began < seconds + 1
     assert Channel(theirs).receive() == ("stop", None)
+
+
+def test_names_of_processes_are_cleaned_and_as_few_as_fit_on_a_screen(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = ends
+    worker = Channel(theirs)
+    seen = cache(entry("a"))
+    chosen = Chosen(seen.entries[0], "r", Bytes(1))
+    action = Purge("p", seen.cache, (chosen,), Bytes(1), Inodes(1), "r")
+    gone = RemovedEntry("a", Kind.LOG, "x", "y", Bytes(1), "lies", None, Bytes(2), Bytes(3))
+    holders = tuple(Holder(number, "\x1b[31m\n" + "x" * 1000, Bytes(3)) for number in range(100))
+    outcome = Outcome("x", "y", seen.cache, held_open=Bytes(10**15), holders=holders)
+    worker.send("gone", encoder(RemovedEntry)(gone))
+    worker.send("done", encoder(PurgeReply)(PurgeReply(outcome, None)))
+    told: list[RemovedEntry] = []
+    reply = follow(Job(1, ours, Channel(ours), time.monotonic() + 10), action, Hooks(), told)
+    (one,) = told
+    assert (one.kind, one.name, one.reason, one.freed, one.maybe, one.held_open) == (
+        Kind.DOWNLOAD, "numpy", "r; r", 1, 2, 3,
+    )  # fmt: skip
+    assert (reply.outcome.freed, reply.outcome.maybe, reply.outcome.held_open) == (1, 2, 3)
+    assert len(reply.outcome.holders) == 20
+    assert all(each.name.isprintable() and len(each.name) < 300 for each in reply.outcome.holders)

@@ -12,7 +12,7 @@ from cachewarden.model.caches import Entry, Kind
 from cachewarden.model.policies import Settings
 from cachewarden.model.units import Bytes, Instant, Seconds
 from cachewarden.model.worth import Facts, Regain
-from makers import DAY, MIB, NOW, cache, entry, gone, plan, policy, snapshot
+from makers import DAY, MIB, NOW, cache, entry, gone, plan, policy, share, snapshot
 
 HERE = Circumstances(NOW, 1_000_000)
 SIZES = st.integers(1, 4 << 30)
@@ -130,3 +130,17 @@ def test_the_speed_of_the_line_decides_between_a_large_download_and_a_short_buil
     slow, fast = (Settings(policies=(policy(),), link_speed=Bytes(speed)) for speed in (100_000, 100_000_000))
     assert gone(decide(seen, slow))[0] == "built"
     assert gone(decide(seen, fast))[0] == "large"
+
+
+def test_bytes_that_may_come_back_count_half_and_shared_ones_by_their_part() -> None:
+    one = entry(frees=1000, shares=(share(7, needed=4, held=1, frees=4000),))
+    assert worth(one, HERE).freed == 2000
+    assert worth(replace(one, maybe=Bytes(600)), HERE).freed == 2300
+    assert worth(entry(frees=0), HERE).freed == 1  # never divided by nothing
+
+
+def test_the_source_of_a_wheel_that_was_built_here_goes_before_another_download() -> None:
+    wheel = entry("wheel", kind=Kind.BUILT_WHEEL, name="lxml", version="5.3.1")
+    source, other = entry("source", name="LXML", version="5.3.1"), entry("other", used=60 * DAY)
+    assert gone(plan(snapshot(cache(wheel, source, other)), policy())) == ["source", "other", "wheel"]
+    assert gone(plan(snapshot(cache(source, other)), policy())) == ["other", "source"]

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ class Session:
     options: argparse.Namespace
     environ: Mapping[str, str]
     output: Output
+    _mentioned: set[str] = field(default_factory=set)
 
     @cached_property
     def program(self) -> "Program":
@@ -51,5 +52,6 @@ class Session:
 
     def mention(self, store: "Store") -> None:
         """Says once that the state does not work; nothing depends on it."""
-        if store.trouble:
+        if store.trouble and store.trouble not in self._mentioned:
+            self._mentioned.add(store.trouble)
             self.output.warn(f"cachewarden: warning: {store.trouble}")

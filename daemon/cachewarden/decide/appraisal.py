@@ -26,7 +26,9 @@ class Appraiser:
 
     def worth(self, cache: MeasuredCache, entry: Entry) -> Worth:
         """Of one entry, with every factor."""
-        return worth(entry, self._circumstances, superseded=self._shelf(cache).superseded(entry))
+        shelf = self._shelf(cache)
+        superseded, built = shelf.superseded(entry), shelf.is_built(entry)
+        return worth(entry, self._circumstances, superseded=superseded, built=built)
 
     def sorting(self, order: Order) -> Sorting:
         """What the entries are sorted by: what goes first comes first."""

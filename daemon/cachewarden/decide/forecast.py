@@ -12,8 +12,8 @@ from itertools import pairwise
 from statistics import median
 
 from cachewarden.decide.conditions import CacheSize, Condition, FreeInodes, FreeSpace
-from cachewarden.decide.draft import Draft, by_name
-from cachewarden.decide.goals import Goal, cannot_be_judged, goals_of, matches
+from cachewarden.decide.draft import Draft
+from cachewarden.decide.goals import Goal, places_of
 from cachewarden.decide.ledger import CacheKey, Ledger, by_device, key_of
 from cachewarden.decide.purging import eligible
 from cachewarden.model.caches import Filesystem, MeasuredCache, Snapshot
@@ -219,13 +219,7 @@ def _add_removable(rooms: dict[CacheKey, int], draft: Draft, goal: Goal) -> None
 
 def _goals(policy: Policy, snapshot: Snapshot) -> list[Goal]:
     """The places at which a policy has marks."""
-    filesystems = by_device(snapshot)
-    caches = tuple(
-        cache
-        for cache in by_name(snapshot.caches)
-        if matches(policy.match, cache) and cannot_be_judged(policy, cache, filesystems) is None
-    )
-    return [goal for goal in goals_of(policy, snapshot, caches) if goal.conditions]
+    return [goal for goal in places_of(policy, snapshot) if goal.conditions]
 
 
 def _policy(policy: Policy, snapshot: Snapshot, past: Past) -> PolicyForecast | None:

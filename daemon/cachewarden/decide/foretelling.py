@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cachewarden.decide.choice import Candidate
-from cachewarden.decide.conditions import CacheSize, Condition, FreeInodes, FreeSpace
+from cachewarden.decide.conditions import CacheSize, Condition, FreeInodes, FreeQuota, FreeSpace
 from cachewarden.decide.draft import Draft
-from cachewarden.decide.goals import Goal, cannot_be_judged, goals_of, matches
-from cachewarden.decide.ledger import CacheKey, by_device, key_of
+from cachewarden.decide.goals import Goal, places_of
+from cachewarden.decide.ledger import CacheKey, key_of
 from cachewarden.decide.purging import eligible
 from cachewarden.decide.worth import Worth
 from cachewarden.model.caches import Entry, MeasuredCache, Snapshot
@@ -69,18 +69,9 @@ class Foreteller:
 
     def _queues_of(self, policy: Policy) -> list[_Queue]:
         if policy.name not in self._queues:
-            acts = policy.action is ActionKind.PURGE
-            self._queues[policy.name] = [self._queue(goal) for goal in self._goals(policy)] if acts else []
+            goals = places_of(policy, self._snapshot) if policy.action is ActionKind.PURGE else ()
+            self._queues[policy.name] = [self._queue(goal) for goal in goals]
         return self._queues[policy.name]
-
-    def _goals(self, policy: Policy) -> Iterator[Goal]:
-        filesystems = by_device(self._snapshot)
-        caches = tuple(
-            cache
-            for cache in self._snapshot.caches
-            if matches(policy.match, cache) and cannot_be_judged(policy, cache, filesystems) is None
-        )
-        return goals_of(policy, self._snapshot, caches)
 
     def _queue(self, goal: Goal) -> _Queue:
         """Taken one after the other in books of their own, and put back: shared inodes count where they are freed."""
@@ -115,6 +106,11 @@ def _once(condition: Condition, freed: int, inodes: int, left: int) -> str:
         if mark <= 0:
             return f"never: even with nothing free on {condition.filesystem.mount}, what goes before it is enough"
         return f"once less than {human_bytes(mark)} is free on {condition.filesystem.mount}"
+    if isinstance(condition, FreeQuota):
+        mark = min(condition.start, condition.stop - freed)
+        if mark <= 0:
+            return "never: even with nothing left of the quota, what goes before it is enough"
+        return f"once less than {human_bytes(mark)} of the quota is left"
     if isinstance(condition, FreeInodes):
         mark = min(condition.start, condition.stop - inodes)
         if mark <= 0:

@@ -81,6 +81,17 @@ def goals_of(policy: Policy, snapshot: Snapshot, caches: tuple[MeasuredCache, ..
         yield Goal(policy, "all", caches, () if policy.to_free is None else (ToFree(policy.to_free),))
 
 
+def places_of(policy: Policy, snapshot: Snapshot) -> Iterator[Goal]:
+    """As ``goals_of``, of all caches that match and whose marks mean something, in the order of their names."""
+    filesystems = by_device(snapshot)
+    caches = tuple(
+        cache
+        for cache in sorted(snapshot.caches, key=lambda cache: (cache.cache.path, cache.cache.owner.uid))
+        if matches(policy.match, cache) and cannot_be_judged(policy, cache, filesystems) is None
+    )
+    return goals_of(policy, snapshot, caches)
+
+
 def cannot_be_judged(policy: Policy, cache: MeasuredCache, filesystems: dict[int, Filesystem]) -> str | None:
     """Why a policy's marks mean nothing for a cache: one that is dropped would make the policy act too early."""
     marks = policy.size

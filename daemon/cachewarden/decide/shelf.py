@@ -29,6 +29,11 @@ class Shelf:
             name: sorted({version_key(each) for each in those}) for name, those in found.items() if len(those) > 1
         }
         self._single = found.keys() - self._known.keys()
+        self._built = {
+            (normal(entry.name), entry.version)
+            for entry in cache.entries
+            if entry.kind is Kind.BUILT_WHEEL and entry.name and entry.version
+        }
 
     def superseded(self, entry: Entry) -> bool:
         """Whether a newer version of its package is here."""
@@ -36,6 +41,12 @@ class Shelf:
             return False
         keys = self._known.get(normal(entry.name))
         return keys is not None and version_key(entry.version) < keys[-1]
+
+    def is_built(self, entry: Entry) -> bool:
+        """Whether a download is the source of a wheel that was built and lies here."""
+        if not self._built or entry.kind is not Kind.DOWNLOAD or not entry.name:
+            return False
+        return (normal(entry.name), entry.version) in self._built
 
     def among_newest(self, entry: Entry, count: int) -> bool:
         """Whether its version is one of the ``count`` newest here."""

@@ -37,7 +37,7 @@ SUPERSEDED = 0.4
 ORPHAN = 0.05
 """No interpreter here can use it."""
 STANDING = 0.2
-"""An archive whose package is unpacked is opened only once that is gone, too."""
+"""An archive whose package is unpacked, or a source whose wheel is built, is opened only once that is gone, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +94,18 @@ def cost_seconds(facts: Facts, size: int, circumstances: Circumstances) -> float
     return seconds if circumstances.online else seconds + IRRECOVERABLE
 
 
-def worth(entry: Entry, circumstances: Circumstances, *, superseded: bool = False) -> Worth:
-    """Of an entry that may go. ``superseded``: a newer version of its package is in the same cache."""
+def worth(entry: Entry, circumstances: Circumstances, *, superseded: bool = False, built: bool = False) -> Worth:
+    """Of an entry that may go. ``superseded``: a newer version of its package is in the same cache.
+
+    ``built``: the wheel that was built of it is there, and pip takes that.
+    """
     facts = entry.facts or usual(entry.kind)
     idle = max(0, circumstances.now - used(entry)) / (86_400 * NANOSECONDS)
     return Worth(
         cost=cost_seconds(facts, max(int(entry.size), int(entry.frees)), circumstances),
         frequency=1 + max(0, facts.uses),
         idle=idle,
-        weights=tuple(_weights(entry, facts, superseded=superseded)),
+        weights=tuple(_weights(entry, facts, superseded=superseded, built=built)),
         freed=_freed(entry),
     )
 
@@ -120,24 +123,29 @@ def usual(kind: Kind) -> Facts:
     return Facts(Regain.BUILD if kind is Kind.BUILT_WHEEL else Regain.DOWNLOAD)
 
 
-def _weights(entry: Entry, facts: Facts, *, superseded: bool) -> Iterable[tuple[str, float]]:
+def _weights(entry: Entry, facts: Facts, *, superseded: bool, built: bool) -> Iterable[tuple[str, float]]:
     if entry.kind is Kind.INDEX:
         yield "an index page is asked for anew anyway", INDEX
     if facts.installed:
         yield "an environment has it", INSTALLED
     elif facts.installed is False:
-        yield "no environment has it any more", NOT_INSTALLED
+        yield "no environment has it now", NOT_INSTALLED
     if superseded:
         yield "a newer version is in the cache", SUPERSEDED
     if facts.orphan:
         yield "no interpreter here can use it", ORPHAN
     if facts.standing:
         yield "its package is unpacked beside it", STANDING
+    if built:
+        yield "the wheel that was built of it is in the cache", STANDING
 
 
 def _freed(entry: Entry) -> int:
-    """Bytes, its part of what it shares included: an inode of two entries is freed by both together."""
-    freed = int(entry.frees)
+    """Bytes, its part of what it shares included: an inode of two entries is freed by both together.
+
+    Of what may or may not come back, the half: nothing tells which.
+    """
+    freed = int(entry.frees) + int(entry.maybe) // 2
     for share in entry.shares:
         freed += share.frees * share.held // max(1, share.needed)
     return max(1, freed)

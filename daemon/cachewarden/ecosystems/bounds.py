@@ -6,7 +6,6 @@ no time left, knows bounds all the same: nothing for sure, and at most what it t
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
 from cachewarden.ecosystems.trees import BLOCK, DEEPEST, TooDeepError, is_file, is_folder
@@ -45,19 +44,25 @@ class Bounds:
         self._until = clock() + SECONDS
         self._known: dict[Inode, Allocation] = {}
         self._chain: list[tuple[str, Folder]] = []
-        self._opened = ExitStack()
         self.unasked = 0
 
     def cache(self, cache: MeasuredCache) -> MeasuredCache:
         """With ``frees`` and ``maybe`` of all entries as they are."""
-        with self._opened:
+        try:
             found = {entry.path: self._entry(entry) for entry in sorted(cache.entries, key=lambda each: each.path)}
-            # Told twice in no cache that was measured honestly; then the first word counts.
-            return replace(cache, entries=tuple(found[entry.path] for entry in cache.entries))
+        finally:
+            self._close(0)
+        return replace(cache, entries=tuple(found[entry.path] for entry in cache.entries))
+
+    def _close(self, keep: int) -> None:
+        while len(self._chain) > keep:
+            self._chain.pop()[1].__exit__(None, None, None)
 
     def _entry(self, entry: Entry) -> Entry:
         if not entry.frees and not entry.shares:
             return entry
+        if entry.hold:  # it does not go: nobody needs to know it better
+            return replace(entry, frees=Bytes(0), maybe=entry.frees)
         total = _Sum(frozenset((share.device, share.inode) for share in entry.shares))
         try:
             folder = self._folder_of(entry.path)
@@ -68,7 +73,8 @@ class Bounds:
         except OSError:
             total.less = total.more = entry.frees
         sure = max(0, entry.frees - total.less)
-        most = sure + total.more + self._inode_bytes * entry.frees_inodes
+        # Where blocks tell too much there is always something that may come back: by that ``act`` knows of it.
+        most = sure + (total.more or total.less) + self._inode_bytes * entry.frees_inodes
         return replace(
             entry,
             frees=Bytes(sure),
@@ -90,8 +96,7 @@ class Bounds:
             if name != wanted:
                 break
             keep += 1
-        while len(self._chain) > keep:
-            self._chain.pop()[1].__exit__(None, None, None)
+        self._close(keep)
         for name in names[keep:]:
             above = self._chain[-1][1] if self._chain else self._root
             self._chain.append((name, above.folder(name)))
@@ -136,17 +141,20 @@ class Bounds:
         size = node.stat.st_blocks * BLOCK
         if not size:
             return Allocation(0, 0)
-        if key in self._known:
-            return self._known[key]
-        found = Allocation(0, size)
+        if node.stat.st_nlink == 1:
+            return self._allocation(folder, node.name, size)
+        if key not in self._known:
+            self._known[key] = self._allocation(folder, node.name, size)
+        return self._known[key]
+
+    def _allocation(self, folder: Folder, name: str, size: int) -> Allocation:
         if self._clock() > self._until:
             self.unasked += 1
-        else:
-            with suppress(OSError):
-                found = folder.allocation(node.name)
-        if node.stat.st_nlink > 1:
-            self._known[key] = found
-        return found
+            return Allocation(0, size)
+        try:
+            return folder.allocation(name)
+        except OSError:
+            return Allocation(0, size)
 
 
 def without_opened(cache: MeasuredCache, opened: tuple[Opened, ...]) -> MeasuredCache:

@@ -32,6 +32,7 @@ class Use:
         self._cache = cache
         self._context = context
         self._records: dict[str, str] | None = None
+        self._unread: str | None = None
         self._links: dict[str, str] | None = None
 
     def busy(self) -> str | None:
@@ -52,13 +53,16 @@ class Use:
 
     def recorded(self, distribution: str) -> str | None:
         """Which environment's ``conda-meta`` has a record of ``name-version-build``."""
+        prefix = self._recorded().get(distribution)
+        return f"in use by {prefix} (recorded in its conda-meta)" if prefix else None
+
+    def _recorded(self) -> dict[str, str]:
         if self._records is None:
             files = self._context.surroundings.files
-            self._records = {
-                name: prefix for prefix in self._context.located.environments for name in records_of(files, prefix)
-            }
-        prefix = self._records.get(distribution)
-        return f"in use by {prefix} (recorded in its conda-meta)" if prefix else None
+            environments = self._context.located.environments
+            self._records = {name: prefix for prefix in environments for name in records_of(files, prefix)}
+            self._unread = next((each for prefix in environments if (each := _unreadable(files, prefix))), None)
+        return self._records
 
     def linked(self, path: str) -> str | None:
         """Which environment has a symbolic link into the package folder ``path`` (relative to the cache)."""
@@ -71,7 +75,8 @@ class Use:
         """Why no package can be proved unused, however unused it looks."""
         places = self._context.located.softlinks
         if not places:
-            return None
+            self._recorded()
+            return self._unread
         return f"environments may be linked to it by symlink (enabled by {places[0]}): it cannot be proved unused"
 
 
@@ -81,6 +86,17 @@ def _only_waits(process: Process) -> bool:
     if not any(_RUNNER.fullmatch(word.rpartition("/")[2]) for word in words):
         return False
     return next((word for word in words if not word.startswith("-")), None) == "run"
+
+
+def _unreadable(files: Files, prefix: str) -> str | None:
+    """Why an environment that is there may use any package: what it uses cannot be seen (sudo may have made it)."""
+    try:
+        files.listing(f"{prefix}/conda-meta")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return f"the environment {prefix} cannot be read ({error.strerror}): it may use it"
+    return None
 
 
 def records_of(files: Files, prefix: str) -> Iterator[str]:

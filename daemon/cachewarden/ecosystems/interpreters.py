@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from cachewarden.system.ports import Files
@@ -11,7 +12,7 @@ _RELEASE = re.compile(r"(?:cpython-|pypy-?)?([23])\.(\d{1,3})(?:[.\-].{0,100})?"
 _PYTHON_TAG = re.compile(r"(cp|py)([23])(\d{0,3})")
 _PROGRAM_FOLDERS = ("/usr/bin", "/usr/local/bin")
 _OPTIONAL = "/opt"
-_MOST_OPTIONAL = 50
+_MOST_FOLDERS = 50
 _MOST_TAGS = 64
 
 
@@ -41,10 +42,10 @@ def python_of_release(name: str) -> Python | None:
     return Python(int(found[1]), int(found[2])) if found else None
 
 
-def of_system(files: Files) -> Iterator[Python]:
-    """Those with a program in the usual folders, and in ``/opt/*/bin``, where people put their own."""
-    optional = [f"{_OPTIONAL}/{name}/bin" for name in files.names(_OPTIONAL)[:_MOST_OPTIONAL]]
-    for folder in (*_PROGRAM_FOLDERS, *optional):
+def of_programs(files: Files, folders: Iterable[str] = ()) -> Iterator[Python]:
+    """Those with a program in the usual folders, in ``/opt/*/bin`` and in ``folders``."""
+    optional = [f"{_OPTIONAL}/{name}/bin" for name in files.names(_OPTIONAL)[:_MOST_FOLDERS]]
+    for folder in dict.fromkeys((*_PROGRAM_FOLDERS, *optional, *islice(folders, _MOST_FOLDERS))):
         for name in files.names(folder):
             if name.startswith(("python", "pypy")) and (python := python_of_program(name)):
                 yield python

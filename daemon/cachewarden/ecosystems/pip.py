@@ -70,7 +70,8 @@ class Pip:
             if found is None:
                 strangers.append(node)
         problems.extend(weigh_strangers(folder, strangers, tally))
-        entries = _held([draft.entry(worth) for draft, worth in appraise(drafts, folder, context)], cache, context)
+        finished = [draft.entry(worth) for draft, worth in appraise(drafts, cache, folder, context)]
+        entries = _held(finished, cache, context)
         return Measured(
             MeasuredCache(cache, folder.stat().st_dev, Bytes(tally.size), tuple(entries)), tuple(problems)
         )

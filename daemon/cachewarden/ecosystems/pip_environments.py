@@ -115,7 +115,7 @@ def find(context: Context) -> Environments:
     """
     surroundings = context.surroundings
     sites: list[Site] = []
-    pythons = set(interpreters.of_system(surroundings.files))
+    pythons = set(interpreters.of_programs(surroundings.files, _program_folders(surroundings)))
     pythons.update(_of_releases(surroundings))
     left = MOST_DISTRIBUTIONS
     prefixes, whole = _prefixes(context)
@@ -172,6 +172,13 @@ def _named_places(context: Context) -> Iterator[str]:
     for parent in dict.fromkeys(parents):
         if parent.startswith("/"):
             yield from (f"{parent}/{name}" for name in files.names(parent)[:MOST_PLACES])
+
+
+def _program_folders(surroundings: Surroundings) -> list[str]:
+    """Where this owner's commands are: uv puts ``python3.12`` into ``~/.local/bin``."""
+    home = home_of(surroundings)
+    named = surroundings.environ.get("PATH", "").split(":")
+    return [f"{home}/.local/bin", f"{home}/bin", *(path for path in named if path.startswith("/"))]
 
 
 def _of_releases(surroundings: Surroundings) -> Iterator[Python]:

@@ -17,6 +17,7 @@ from cachewarden.system.ports import Folder, Node
 BUILD = re.compile(r"tmp[a-z0-9_]{8}")
 BUILDING = "a build is under way in it, or was interrupted"
 FOREIGN = "it holds something that pip does not make"
+_MOST_TAGS = 64
 _REST = re.compile(r"[0-9a-f]{50}")
 _ORIGIN = "origin.json"
 
@@ -99,7 +100,8 @@ def _learn(folder: Folder, node: Node, draft: Draft) -> None:
     """What a wheel's name or its ``origin.json`` tells; pip writes that after the wheel (``wheel_builder.build``)."""
     clues = draft.clues
     if node.name.endswith(".whl"):
-        clues.tags += tags_of_file(node.name)
+        if len(clues.tags) < _MOST_TAGS:  # pip puts one wheel there; what else somebody puts there is not gathered
+            clues.tags += tags_of_file(node.name)
         clues.cached = max(clues.cached, node.stat.st_mtime_ns)
         draft.named = _better(draft.named, named_by_file(node.name))
         return

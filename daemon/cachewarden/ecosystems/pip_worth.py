@@ -5,8 +5,9 @@ installed after it came (``pip_environments``). None of them is ever later than 
 """
 
 import hashlib
+import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cachewarden.ecosystems import pip_environments
 from cachewarden.ecosystems.base import Context
@@ -16,7 +17,7 @@ from cachewarden.ecosystems.pip_environments import Environments, Install
 from cachewarden.ecosystems.pip_http import read_tags
 from cachewarden.ecosystems.pip_names import Named
 from cachewarden.ecosystems.pip_shards import Clues, Draft, Worth
-from cachewarden.model.caches import Kind
+from cachewarden.model.caches import Cache, Kind, is_private
 from cachewarden.model.units import NANOSECONDS, Bytes, Instant, Seconds
 from cachewarden.model.worth import Facts, Regain, Signal
 from cachewarden.system.ports import Folder
@@ -64,10 +65,16 @@ def measured_build(draft: Draft, sdist: int | None = None) -> Seconds | None:
     return took if SHORTEST_BUILD <= took <= LONGEST_BUILD else None
 
 
-def appraise(drafts: list[Draft], cache: Folder, context: Context) -> Iterator[tuple[Draft, Worth]]:
-    """Each draft of a whole cache with its worth; ``cache`` is the open root."""
-    appraiser = _Appraiser(_Knowledge.of(drafts, context), cache, tracks=_tracks_access(cache, context))
+def appraise(drafts: list[Draft], cache: Cache, folder: Folder, context: Context) -> Iterator[tuple[Draft, Worth]]:
+    """Each draft of a whole cache with its worth; ``folder`` is its open root."""
+    known = _Knowledge.of(drafts, context, private=_is_one_users(cache, folder))
+    appraiser = _Appraiser(known, folder, tracks=_tracks_access(folder, context))
     return ((draft, appraiser.worth(draft)) for draft in drafts)
+
+
+def _is_one_users(cache: Cache, folder: Folder) -> bool:
+    """Others' pips use it only if they may write to it (``utils/filesystem.check_path_owner``)."""
+    return is_private(cache) or not folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _tracks_access(cache: Folder, context: Context) -> bool:
@@ -97,7 +104,7 @@ class _Knowledge:
     named_sources: dict[Named, Clues]
 
     @classmethod
-    def of(cls, drafts: list[Draft], context: Context) -> "_Knowledge":
+    def of(cls, drafts: list[Draft], context: Context, *, private: bool) -> "_Knowledge":
         wanted: dict[Named, Instant] = {}
         built: dict[Named, list[int]] = {}
         sources: dict[str, Clues] = {}
@@ -112,6 +119,8 @@ class _Knowledge:
         if not wanted:
             return cls(Environments(), {}, built, sources, named_sources)
         environments = context.look.once(pip_environments.find, context)
+        if not private:  # others install from it too, into what this owner does not see, by Pythons of their own
+            environments = replace(environments, pythons=frozenset(), whole=False)
         installs = environments.installs(context.surroundings.files, wanted, context.now)
         return cls(environments, installs, built, sources, named_sources)
 

@@ -17,16 +17,18 @@ class Extent(StrEnum):
 
 
 class Why(StrEnum):
-    """Why a cache is not watched whole, for people."""
+    """Why no more of a cache is seen, for people."""
 
     FOLDERS = "it has more folders than are watched for one owner"
     CACHES = "its owner has more caches than are watched for one"
+    OPENS = "it has too many folders for the kernel to tell what is opened (fs.inotify.max_queued_events)"
+    TOOLD = "this version of watchdog does not tell what is opened"
     KERNEL = "the kernel gives no more watches (fs.inotify.max_user_watches)"
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """How a cache (of the user ``uid``, at ``path``) is watched, and ``why`` not whole.
+    """How a cache (of the user ``uid``, at ``path``) is watched, and ``why`` no more is seen.
 
     ``opens``: whether the opening of its entries is seen, too.
     """

@@ -203,7 +203,8 @@ def disks(filesystems: Iterable[Filesystem]) -> Iterator[Finding]:
         elif not each.tracks_atime:
             yield Finding(
                 "last use", Severity.NOTE, each.mount,
-                "it is mounted noatime: when an entry was last used is known only from when it was written or seen",
+                "it is mounted noatime, so that reading leaves no mark: when an entry was last used is known by what"
+                " was installed into environments since, by what was seen opened, or else by when it was written",
                 "nothing to do on an SD card; elsewhere relatime in /etc/fstab costs little",
             )  # fmt: skip
 

@@ -26,7 +26,7 @@ LONGEST_PATH = 1200
 MOST_WATCHED = 32
 """Caches of one owner of which a watcher tells how it watches them."""
 MOST = 200
-"""Entries opened within ``EVERY``; see docs/last-use.md for what pip does at most."""
+"""Entries that were opened and not yet told of, so within ``HOLD`` and ``EVERY``; see docs/last-use.md."""
 BEFORE = 0.5
 """Seconds that a listing may be told later than what was opened by who lists."""
 AFTER = 5.0

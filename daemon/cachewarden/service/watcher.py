@@ -5,6 +5,7 @@ a conda cache tells of every new package; a pip cache is watched whole as long a
 only at its top, and the regular look does the rest.
 """
 
+import inspect
 import os
 import queue
 import select
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from watchdog import events
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
@@ -44,8 +46,12 @@ BUDGET = 8192
 _GROWING = {"created", "moved", "closed"}
 _QUIET_SECONDS = 2.0
 _OURS = f"/{TRASH}"
-_SEES_OPENS = hasattr(events, "FileOpenedEvent")
-"""watchdog has it from 2.3 on; Debian 12's has not."""
+_CHOOSES = "event_filter" in inspect.signature(BaseObserver.schedule).parameters
+"""watchdog from 5 on asks the kernel for nothing but what is wanted. Debian 12 has 2.2, which cannot choose, and does
+not tell what is opened either."""
+_SEES_OPENS = _CHOOSES and hasattr(events, "FileOpenedEvent")
+_GROWTH = ("DirCreatedEvent", "FileCreatedEvent", "DirMovedEvent", "FileMovedEvent", "FileClosedEvent")
+_QUEUE, _USUAL_QUEUE = "/proc/sys/fs/inotify/max_queued_events", 16_384
 _CHANGED, _OPENED = b"c", b"o"
 
 
@@ -107,6 +113,7 @@ class _Watching:
         self._observer = observer
         self._budget = BUDGET
         self._caches = 0
+        self._most_folders = _queue_length() // 4
         self._listings: Listings | None = None
         self._wanted: set[str] = set()
         """Folders whose listing is to be known, there or not."""
@@ -117,18 +124,29 @@ class _Watching:
         if self._caches > MOST_CACHES:
             return _watched(cache, Extent.NOT, Why.CACHES)
         trees = registry.by_name(cache.ecosystem).trees
-        opens = _SEES_OPENS and may_be_told(cache.path) and (not trees or self._follow(cache.path, trees))
         folders = _count_folders(cache.path, self._budget) if trees else 1
         recursive = bool(trees) and folders <= self._budget
+        opens = self._may_see_opens(cache, trees, folders)
+        wanted: dict[str, Any] = {"event_filter": _wanted(opens=opens)} if _CHOOSES else {}
         handler = _Handler(self.news, cache, self.opens if opens else None)
         try:
-            self._observer.schedule(handler, cache.path, recursive=recursive)
+            self._observer.schedule(handler, cache.path, recursive=recursive, **wanted)
         except OSError:
             return _watched(cache, Extent.NOT, Why.KERNEL)
         self._budget -= folders if recursive else 1
         if trees and not recursive:
             return _watched(cache, Extent.PART, Why.FOLDERS)
-        return _watched(cache, Extent.WHOLE, opens=opens)
+        why = None if opens else Why.OPENS if _SEES_OPENS else Why.TOOLD
+        return _watched(cache, Extent.WHOLE, why, opens=opens)
+
+    def _may_see_opens(self, cache: Cache, trees: tuple[str, ...], folders: int) -> bool:
+        """A look opens each folder, and the kernel tells that twice; a queue that is full would lose what grew.
+
+        What was lost watchdog (7.1) makes up for by opening each folder, which had better not fill the queue anew.
+        """
+        if not _SEES_OPENS or not may_be_told(cache.path) or folders > self._most_folders:
+            return False
+        return not trees or self._follow(cache.path, trees)
 
     def _follow(self, root: str, trees: tuple[str, ...]) -> bool:
         """Whether it will be known who looks through the cache: without that no open can be taken for a use."""
@@ -156,6 +174,19 @@ class _Watching:
                     self.opens.listed(each.path, time.monotonic(), opened=each.opened)
             except OSError:
                 continue
+
+
+def _wanted(*, opens: bool) -> list[type[FileSystemEvent]]:
+    """Looking and reading then wake nobody, unless it is to be known what is opened."""
+    return [getattr(events, name) for name in (*_GROWTH, *(("FileOpenedEvent",) if opens else ()))]
+
+
+def _queue_length() -> int:
+    try:
+        with open(_QUEUE, encoding="ascii") as file:
+            return int(file.read(32))
+    except (OSError, ValueError):
+        return _USUAL_QUEUE
 
 
 def _watched(cache: Cache, extent: Extent, why: Why | None = None, *, opens: bool = False) -> Watched:

@@ -10,8 +10,9 @@ no more than any schedule does, whatever the prices: so each set of prices is a 
 that keep parts of entries. The prices are raised where too much stands (a subgradient method) and the best bound that
 was met is given. It is the dual of the flow of Berger, Beckmann and Harchol-Balter (FOO, 2018).
 
-**The schedule** keeps whole entries for whole spaces between uses, those with the most seconds for their price first,
-as long as they fit; so it can be had, and what is optimal lies between the two.
+**The schedule** keeps whole entries for whole spaces between uses as long as they fit: those with the most seconds
+for their bytes and looks first, or for their prices, or simply with the most seconds, whichever loses least. So it
+can be had, and what is optimal lies between the two. It is no bound: a policy may by chance do better.
 """
 
 from collections.abc import Iterator
@@ -77,7 +78,8 @@ def clairvoyant(studied: Study, capacity: int) -> Clairvoyant:
     needs = list(_Uses(studied, capacity).needs())
     looks = len(studied.windows)
     prices, bound, schedule = _raised(needs, looks, capacity)
-    return Clairvoyant(max(0.0, bound), min(schedule, _packed(needs, looks, capacity, prices)))
+    others = (_packed(needs, looks, capacity, prices), _packed(needs, looks, capacity, None))
+    return Clairvoyant(max(0.0, bound), min(schedule, *others))
 
 
 def _raised(needs: list[_Need], looks: int, capacity: int) -> tuple[list[float], float, float]:
@@ -118,9 +120,9 @@ def _relaxed(needs: list[_Need], sums: list[float], looks: int) -> tuple[float, 
     return total, list(accumulate(changes[:looks]))
 
 
-def _packed(needs: list[_Need], looks: int, capacity: int, prices: list[float]) -> float:
-    """Seconds lost by whoever keeps what saves most for its price, while it fits."""
-    sums = [0.0, *accumulate(prices)]
+def _packed(needs: list[_Need], looks: int, capacity: int, prices: list[float] | None) -> float:
+    """Seconds lost by whoever keeps what saves most for its price, or most without any prices, while it fits."""
+    sums = None if prices is None else [0.0, *accumulate(prices)]
     load = [0] * looks
     choices = sorted(
         ((ratio, number, stay) for number, need in enumerate(needs) for ratio, stay in _choices(need, sums)),
@@ -147,12 +149,16 @@ def _add(load: list[int], stay: _Stay, sign: int) -> None:
         load[look] += sign * stay.size
 
 
-def _choices(need: _Need, sums: list[float]) -> Iterator[tuple[float, _Stay]]:
+def _choices(need: _Need, sums: list[float] | None) -> Iterator[tuple[float, _Stay]]:
     """What may be kept, with its price for each second that it saves.
 
     Where the source is the better bargain, what is made from it is judged by what it saves and costs beyond that.
     """
     own, source = need.own, need.source
+    if sums is None:
+        yield from ((-need.seconds - need.more, own),) if own else ()
+        yield from ((-need.more, source),) if source else ()
+        return
     cheap = None
     if source is not None and need.more > 0:
         cheap = source.price(sums) / need.more

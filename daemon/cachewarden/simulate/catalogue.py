@@ -25,7 +25,8 @@ from cachewarden.model.versions import version_key
 
 BUILDS: Mapping[str, int] = {
     "markupsafe": 14, "pyyaml": 19, "psutil": 7, "regex": 22, "greenlet": 11, "wrapt": 5, "aiohttp": 45, "lxml": 248,
-    "numpy": 855,
+    "numpy": 855, "multidict": 28, "yarl": 16, "frozenlist": 20, "cffi": 22, "rpi-gpio": 11, "spidev": 8,
+    "pillow": 74, "msgpack": 37, "sqlalchemy": 102, "coverage": 15,
 }  # fmt: skip
 """Seconds, by package."""
 PI_TIMES = 4.0

@@ -22,6 +22,8 @@ from cachewarden.simulate.world import Tally, World, place_of
 _DAY = 86_400 * NANOSECONDS
 _MOST_QUIET = 400
 """Looks between two events in which nothing happens: nothing that a policy waits for takes longer than a year."""
+_MOST_QUIET_IN_ALL = 20_000
+"""Of a whole replay: a trace of centuries must not take for ever."""
 
 
 class Judge(Protocol):
@@ -48,12 +50,13 @@ class Replayed:
 def replay(studied: Study, judge: Judge, capacity: int) -> Replayed:
     """The whole trace, from empty caches on a disk of ``capacity`` bytes."""
     world = World(studied, capacity)
-    peak = looks = 0
+    peak = looks = quiet = 0
     before: Instant | None = None
     for window in studied.windows:
-        if before is not None and judge.waits():
-            for quiet in _quiet(before, window.look):
-                _look(world, judge, quiet)
+        if before is not None and quiet < _MOST_QUIET_IN_ALL and judge.waits():
+            for moment in _quiet(before, window.look):
+                _look(world, judge, moment)
+                quiet += 1
         for step in window.steps:
             world.apply(step)
         _look(world, judge, window.look)

@@ -4,26 +4,43 @@
 what is its own comes back for sure; of a compressed extent the kernel tells no user how large it is on the disk.
 """
 
+import errno
 import fcntl
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cachewarden.system.ports import Allocation
 
 MAY_SHARE = frozenset({"btrfs", "xfs", "bcachefs", "overlay"})
 """Types of filesystems on which files can share extents. Of what lies below an overlay nobody is told."""
 _FIEMAP = 0xC020660B  # _IOWR('f', 11, struct fiemap), the same on every architecture
-_LAST, _DELAYED, _ENCODED, _INLINE, _SHARED = 0x1, 0x4, 0x8, 0x200, 0x2000
+_LAST, DELAYED, ENCODED, INLINE, SHARED = 0x1, 0x4, 0x8, 0x200, 0x2000
 _HEAD, _EXTENT = struct.Struct("=QQIIII"), struct.Struct("=QQQ16xI12x")
 _AT_ONCE = 128
 _MOST_CALLS = 512
 """65,536 extents: 8 GiB of a compressed file."""
 _SECTOR = 4096
+_NO_EXTENTS = {errno.EOPNOTSUPP, errno.ENOTTY}
+"""Of a filesystem without the call, an overlay on tmpfs for one: there blocks are all there is to go by."""
+
+
+class Extent(NamedTuple):
+    """Where it is on the disk, its bytes in the file, and ``FIEMAP_EXTENT_*``."""
+
+    physical: int
+    length: int
+    flags: int
 
 
 @dataclass(slots=True)
 class _Sum:
-    """``doubtful``: bytes of the extents that are not plainly the file's own; ``starts``: all physical ones."""
+    """``doubtful``: bytes of the extents that are not plainly the file's own; ``shared``: those that may come back
+
+    whole. ``encoded``: bytes of the compressed ones by where they start, ``own`` of these nobody shares; ``starts``
+    are all places where extents start.
+    """
 
     doubtful: int = 0
     shared: int = 0
@@ -32,19 +49,21 @@ class _Sum:
     starts: set[int] = field(default_factory=set)
 
     def take(self, physical: int, length: int, flags: int) -> None:
-        if flags & _INLINE:
-            # btrfs keeps it among its metadata, of which nothing comes back that statvfs would tell of.
-            self.doubtful += -(-length // _SECTOR) * _SECTOR
+        if flags & INLINE:
+            # btrfs keeps it among its metadata, which gives room back to files now and then only.
+            size = -(-length // _SECTOR) * _SECTOR
+            self.doubtful += size
+            self.shared += size
             return
-        if not flags & _DELAYED:
+        if not flags & DELAYED:
             self.starts.add(physical)
-        if flags & (_SHARED | _ENCODED | _DELAYED):
+        if flags & (SHARED | ENCODED | DELAYED):
             self.doubtful += length
-        if flags & _ENCODED:
+        if flags & ENCODED:
             self.encoded[physical] = self.encoded.get(physical, 0) + length
-            if not flags & _SHARED:
+            if not flags & SHARED:
                 self.own.add(physical)
-        elif flags & (_SHARED | _DELAYED):
+        elif flags & (SHARED | DELAYED):
             self.shared += length
 
     def allocation(self, blocks: int) -> Allocation:
@@ -63,23 +82,41 @@ class _Sum:
         return total
 
 
+def weigh(extents: Iterable[Extent], blocks: int) -> Allocation:
+    """The bounds for a file with these extents and so many allocated bytes."""
+    total = _Sum()
+    for extent in extents:
+        total.take(*extent)
+    return total.allocation(blocks)
+
+
 def allocation(fd: int, blocks: int) -> Allocation:
     """The bounds for an open regular file with so many allocated bytes; OSError where the kernel does not tell.
 
     Nothing is written out for it. ``most`` is too low only where a part of a larger extent was overwritten (btrfs).
     """
-    found = _Sum()
+    found: list[Extent] = []
     buffer = bytearray(_HEAD.size + _AT_ONCE * _EXTENT.size)
     start = 0
     for _ in range(_MOST_CALLS):
         _HEAD.pack_into(buffer, 0, start, 2**64 - 1 - start, 0, 0, _AT_ONCE, 0)
-        fcntl.ioctl(fd, _FIEMAP, buffer)
+        try:
+            fcntl.ioctl(fd, _FIEMAP, buffer)
+        except OSError as error:
+            if error.errno in _NO_EXTENTS:
+                return Allocation(blocks, blocks)
+            raise
         count = _HEAD.unpack_from(buffer)[3]
         flags = _LAST
+        if not start and count == 1:
+            only = Extent(*_EXTENT.unpack_from(buffer, _HEAD.size)[1:])
+            # Nearly all files are like this.
+            return Allocation(blocks, blocks) if only.flags == _LAST else weigh([only], blocks)
         for number in range(count):
-            logical, physical, length, flags = _EXTENT.unpack_from(buffer, _HEAD.size + number * _EXTENT.size)
-            found.take(physical, length, flags)
+            logical, *extent = _EXTENT.unpack_from(buffer, _HEAD.size + number * _EXTENT.size)
+            _, length, flags = extent
+            found.append(Extent(*extent))
             start = logical + length
         if count < _AT_ONCE or flags & _LAST:
-            return found.allocation(blocks)
+            return weigh(found, blocks)
     return Allocation(0, blocks)

@@ -106,10 +106,13 @@ class _Named:
             self.gone.append(gone)
 
 
-def matches(found: Iterable[tuple[Cache, Entry]], removed: Iterable[Gone], now: Instant) -> Iterator[Back]:
-    """Which removals (the latest first) the entries undo, each entry at most one, and each removal once.
+def matches(
+    found: Iterable[tuple[Cache, Entry]], of_paths: Iterable[Gone], of_names: Iterable[Gone], now: Instant
+) -> Iterator[Back]:
+    """Which removals the entries undo, each entry at most one, and each removal once.
 
-    One pass over ``removed``, whatever is in it: what one owner makes of file names costs the others no time.
+    ``of_paths`` are removals among which are all of the entries' paths, ``of_names`` those of their names; of each
+    path and name the latest first. Each is passed over once: what one owner makes of names costs the others no time.
     """
     paths: dict[tuple[str, str, str], _Candidate] = {}
     names: dict[tuple[str, ...], _Named] = {}
@@ -121,10 +124,11 @@ def matches(found: Iterable[tuple[Cache, Entry]], removed: Iterable[Gone], now: 
             named = names.setdefault(key, _Named())
             named.candidates.append(candidate)
             named.latest = max(named.latest, candidate.at)
-    for gone in removed:
+    for gone in of_paths:
         same = paths.get((gone.owner, gone.cache, gone.path))
         if same and same.path is None and _in_time(gone, same.at):
             same.path = gone
+    for gone in of_names:
         if of_name := names.get(_name_of(gone.owner, gone.cache, gone.kind, gone.name, gone.version) or ()):
             of_name.offer(gone)
     by_path = [each for each in paths.values() if each.path]

@@ -278,7 +278,7 @@ class SqliteStore:
             )
 
     def save_returns(self, found: Sequence[tuple[Cache, Entry]], now: Instant) -> None:
-        """Looks through the removals once, and writes only when some of them are undone."""
+        """Asks for the removals of these paths and names, and writes only when some of them are undone."""
         if not found or not self._writable or self._connection is None:
             return
         try:

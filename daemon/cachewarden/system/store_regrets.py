@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from cachewarden.model.caches import Cache, Entry
 from cachewarden.model.units import Instant
-from cachewarden.system.regrets import NEVER_MISSED, WITHIN, Gone, Regret, Removals, matches
+from cachewarden.system.regrets import NEVER_MISSED, WITHIN, Gone, Regret, Removals, matches, storable
 
 RETURN_COLUMNS = (
     ("removals", "back_at", "INTEGER"),
@@ -26,28 +26,33 @@ REMOVED = (
 )
 """``total`` and not ``sum``: what workers say may add up beyond SQLite's integers, which is an error there."""
 NOT_REMOVED = tuple(sorted(kind.value for kind in NEVER_MISSED))
-_LATEST = (
+_OF = (
     "SELECT rowid, at, owner, cache, path, kind, name, version, back_at IS NOT NULL FROM removals"
-    " WHERE at >= ? ORDER BY rowid DESC"
+    " WHERE {} = ? AND at >= ? ORDER BY rowid DESC"
 )
+_OF_PATH, _OF_NAME = _OF.format("path"), _OF.format("name")
+"""Both have an index. Each word is asked for once, so that no removal is met more than twice."""
 _LARGEST = 2**63 - 1
 
 
 def returns(
     connection: sqlite3.Connection, found: Sequence[tuple[Cache, Entry]], now: Instant
 ) -> list[tuple[object, ...]]:
-    """The rows for ``INSERT_RETURN``, one pass over what was removed of late; sqlite3.Error as it comes."""
-    rows = connection.execute(_LATEST, (now - 2 * WITHIN,))
+    """The rows for ``INSERT_RETURN``; sqlite3.Error as it comes."""
+    paths = {storable(entry.path) for _, entry in found}
+    names = {storable(entry.name) for _, entry in found if entry.name is not None}
+    of_paths, of_names = _gone(connection, _OF_PATH, paths, now), _gone(connection, _OF_NAME, names, now)
     return [
         (back.at, _figure(back.fetched), _figure(back.built), int(back.same), back.row)
-        for back in matches(found, _gone(rows), now)
+        for back in matches(found, of_paths, of_names, now)
     ]
 
 
-def _gone(rows: Iterable[tuple[object, ...]]) -> Iterator[Gone]:
-    for row in rows:
-        *most, noted = row
-        yield Gone(*most, noted=bool(noted))  # type: ignore[arg-type,misc]  # STRICT
+def _gone(connection: sqlite3.Connection, query: str, words: Iterable[str], now: Instant) -> Iterator[Gone]:
+    for word in words:
+        for row in connection.execute(query, (word, now - 2 * WITHIN)):
+            *most, noted = row
+            yield Gone(*most, noted=bool(noted))  # type: ignore[misc]  # STRICT tables keep the types
 
 
 def _figure(number: int | None) -> int | None:

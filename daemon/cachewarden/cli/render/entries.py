@@ -30,17 +30,24 @@ def _row(cache: MeasuredCache, entry: Entry, view: View) -> tuple[Cell | str, ..
     name = Cell(entry.name) if entry.name else Cell(entry.path, Tone.DIM)
     return (
         cache.cache.ecosystem, cache.cache.owner.name, entry.kind.value, name, entry.version or "-",
-        human_bytes(entry.size), words.frees(entry.frees), view.ago(entry.last_used),
+        human_bytes(entry.size), words.frees(entry.frees, entry.maybe), view.ago(entry.last_used),
         Cell("-" if entry.last_used is None else entry.signal.value, Tone.DIM),
         Cell(entry.hold, Tone.WARN) if entry.hold else Cell("-", Tone.DIM),
     )  # fmt: skip
 
 
 def _sum(found: Sequence[Found]) -> str:
-    size = frees = 0
+    size = frees = maybe = held = 0
     for cache in {id(cache): cache for cache, _ in found}.values():
         own = [entry for other, entry in found if other is cache]
         size += figures.size_of(own)
-        frees += figures.freed_by(cache, own)
+        freed = figures.freed_by(cache, own)
+        frees, maybe, held = frees + freed.freed, maybe + freed.maybe, held + figures.held_open(own)
     size = max(size, frees)  # folders that go with the last thing in them are freed, too
-    return f"{words.entries(len(found))}, {human_bytes(size)}; removing what may go frees {human_bytes(frees)}."
+    return (
+        f"{words.entries(len(found))}, {human_bytes(size)}; removing what may go frees {_frees(frees, maybe, held)}."
+    )
+
+
+def _frees(frees: int, maybe: int, held: int) -> str:
+    return f"{words.between(frees, maybe)}{words.later(held)}"

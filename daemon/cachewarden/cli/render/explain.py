@@ -10,11 +10,17 @@ from cachewarden.cli.render.words import View
 from cachewarden.decide.worth import used, usual
 from cachewarden.model.caches import Entry
 from cachewarden.model.units import human_bytes, human_span, rfc3339
-from cachewarden.model.worth import Regain
+from cachewarden.model.worth import Regain, Signal
 from cachewarden.system.memory import PastRemoval
 
 _MOST = 10
 _MIB = 1024**2
+_SIGNS = {
+    Signal.WRITTEN: "when it was written: no later use is known",
+    Signal.ACCESSED: "by its access time",
+    Signal.OPENED: "seen by the watcher",
+    Signal.INSTALLED: "by what was installed into an environment",
+}
 
 
 def explain(
@@ -76,8 +82,10 @@ def _entry(verdict: Verdict, view: View) -> Iterator[Block]:
     yield Line(f"{words.label(entry.name, entry.version, '')}: {kind}".removeprefix(": "), Tone.STRONG)
     yield Line(view.path(words.of_cache(verdict.cache, entry)), indent=2, whole=True)
     sizes = f"{human_bytes(entry.size)}, removing it frees {human_bytes(entry.frees)}"
-    used = f"last used {view.ago(entry.last_used)}" if entry.last_used else "when it was last used is not known"
-    yield Line(f"{sizes}; written {view.ago(entry.modified)}, {used}", indent=2)
+    last = f"last used {view.ago(entry.last_used)}, {_SIGNS[entry.signal]}"
+    last = last if entry.last_used else "when it was last used is not known"
+    yield Line(f"{sizes}; written {view.ago(entry.modified)}", indent=2)
+    yield Line(last, indent=2)
     if verdict.policy:
         yield Line(f"goes in the next cycle, under {verdict.policy}: {verdict.reasons[0]}", Tone.WARN, 2)
     elif entry.hold is not None:

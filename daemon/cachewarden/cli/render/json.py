@@ -37,6 +37,10 @@ def status(snapshot: Snapshot, plan: Plan, forecast: Forecast | None = None, rea
         "taken_at": rfc3339(snapshot.taken_at),
         "caches": [_cache(each, filesystems.get(each.device)) for each in snapshot.caches],
         "filesystems": [_filesystem(each) for each in snapshot.filesystems],
+        "quotas": [
+            {"owner": owner, "mount": mount, "limit_bytes": quota.limit, "used_bytes": quota.used}
+            for owner, mount, quota in figures.quotas(snapshot)
+        ],
         "policies": _policies(plan),
         "forecast": forecasts.document(forecast),
         "relocations": [_relocation(each) for each in snapshot.relocations],
@@ -87,12 +91,23 @@ def _cache(measured: MeasuredCache, filesystem: Filesystem | None) -> Document:
         "filesystem": filesystem.mount if filesystem else None,
         "size_bytes": whole.size,
         "frees_bytes": whole.frees,
+        **_beyond(whole),
         "entries": whole.entries,
         "kinds": {
-            kind.value: {"entries": each.entries, "size_bytes": each.size, "frees_bytes": each.frees}
+            kind.value: {
+                "entries": each.entries,
+                "size_bytes": each.size,
+                "frees_bytes": each.frees,
+                **_beyond(each),
+            }
             for kind, each in figures.by_kind(measured).items()
         },
     }
+
+
+def _beyond(told: figures.Figures | Entry | Purge) -> dict[str, object]:
+    """The upper bound of what comes back, and what comes back only when processes close it."""
+    return {"frees_at_most_bytes": told.frees + told.maybe, "held_open_bytes": told.held_open}
 
 
 def _filesystem(filesystem: Filesystem) -> Document:
@@ -140,8 +155,9 @@ def _action(action: Action) -> Document:
         "owner": action.cache.owner.name,
         "cache": action.cache.path,
     }
-    figures_of = {"frees_bytes": action.frees, "reason": action.reason}
+    figures_of: dict[str, object] = {"frees_bytes": action.frees, "reason": action.reason}
     if isinstance(action, Purge):
+        figures_of |= _beyond(action)
         return {**common, **figures_of, "entries": [_chosen(action.cache, each) for each in action.entries]}
     return {**common, "to": action.to, **figures_of, "entries": [], **_prospect(action.prospect)}
 
@@ -187,6 +203,7 @@ def _entry(cache: Cache, entry: Entry) -> dict[str, object]:
         "version": entry.version,
         "size_bytes": entry.size,
         "frees_bytes": entry.frees,
+        **_beyond(entry),
         "last_used": rfc3339(entry.last_used),
     }
 
@@ -197,6 +214,8 @@ def done(record: CycleRecord) -> Document:
         **plan(record.started_at, record.plan, record.problems),
         "outcomes": [_outcome(each) for each in record.outcomes],
         "freed_bytes": record.freed,
+        "freed_at_most_bytes": record.freed + record.maybe,
+        "held_open_bytes": record.held_open,
         "filesystems": _before_and_after(record.before, record.after),
         "cycle": record.id,
     }
@@ -208,6 +227,9 @@ def _outcome(outcome: Outcome) -> Document:
         "action": outcome.action,
         "cache": outcome.cache.path,
         "freed_bytes": outcome.freed,
+        "freed_at_most_bytes": outcome.freed + outcome.maybe,
+        "held_open_bytes": outcome.held_open,
+        "held_open_by": [{"pid": each.pid, "name": each.name, "bytes": each.size} for each in outcome.holders],
         "removed_entries": len(outcome.removed),
         "failures": [
             {"path": where(outcome.cache, each.path), "error": each.error, "busy": each.busy}
@@ -239,6 +261,8 @@ def _removed(cache: Cache, gone: RemovedEntry) -> Document:
         "name": gone.name,
         "version": gone.version,
         "freed_bytes": gone.freed,
+        "freed_at_most_bytes": gone.freed + gone.maybe,
+        "held_open_bytes": gone.held_open,
         "reason": gone.reason,
     }
 

@@ -12,6 +12,7 @@ from cachewarden.model.plans import CycleRecord, Failure, Outcome
 from cachewarden.model.units import Bytes, human_bytes
 
 _MOST_FAILURES = 10
+_MOST_HOLDERS = 5
 
 
 def outcome(record: CycleRecord, view: View, *, by_hand: bool = False) -> list[Block]:
@@ -59,7 +60,8 @@ def _joined(outcomes: Iterable[Outcome]) -> list[Outcome]:
         before = found.get(key)
         if before:
             removed, freed = before.removed + each.removed, Bytes(before.freed + each.freed)
-            found[key] = replace(before, removed=removed, freed=freed)
+            maybe = Bytes(before.maybe + each.maybe)
+            found[key] = replace(before, removed=removed, freed=freed, maybe=maybe)
         else:
             found[key] = each
     return list(found.values())
@@ -75,7 +77,7 @@ def _removed(outcomes: Iterable[Outcome], view: View) -> Grid:
 
 def _row(each: Outcome, view: View) -> tuple[Cell | str, ...]:
     where = each.cache
-    freed = Cell(human_bytes(each.freed), Tone.GOOD)
+    freed = Cell(words.between(each.freed, each.maybe), Tone.GOOD)
     return where.ecosystem, where.owner.name, f"{len(each.removed):,}", freed, each.policy, view.path(where.path)
 
 
@@ -83,7 +85,7 @@ def _every_entry(outcomes: Iterable[Outcome], view: View) -> Iterator[Block]:
     for each in outcomes:
         yield Heading(f"{each.policy}: {view.path(each.cache.path)}")
         columns = (Column("FREED", right=True), Column("ENTRY", fit=Fit.CUT), Column("WHY", fit=Fit.WRAP))
-        rows = [(words.frees(gone.freed), words.label(gone.name, gone.version, gone.path), gone.reason)
+        rows = [(words.frees(gone.freed, gone.maybe), words.label(gone.name, gone.version, gone.path), gone.reason)
                 for gone in each.removed]  # fmt: skip
         yield Grid(columns, tuple(rows), indent=4)
 
@@ -118,9 +120,25 @@ def _failure(each: Outcome, failure: Failure, view: View) -> str:
     return f"{view.path(words.where(each.cache, failure.path))}: {failure.error}{later}"
 
 
+def _held_open(record: CycleRecord) -> Iterator[Block]:
+    """What is gone and still takes up room, and whose closing it gives that back."""
+    if not record.held_open:
+        return
+    holders: dict[tuple[int, str], int] = {}
+    for each in (holder for outcome in record.outcomes for holder in outcome.holders):
+        holders[each.pid, each.name] = holders.get((each.pid, each.name), 0) + each.size
+    told = sorted(holders.items(), key=lambda each: (-each[1], each[0]))
+    for (pid, name), size in told[:_MOST_HOLDERS]:
+        yield Line(f"{human_bytes(size)} come back when {name} (pid {pid}) closes them", Tone.WARN, 2)
+    if (rest := record.held_open - sum(size for _, size in told[:_MOST_HOLDERS])) > 0:
+        yield Line(f"{human_bytes(rest)} come back when others close what they have open", Tone.WARN, 2)
+
+
 def _closing(record: CycleRecord) -> Iterator[Block]:
     number = sum(len(each.removed) for each in record.outcomes)
     stopped = "Stopped before the end: " if any(each.incomplete for each in record.outcomes) else ""
-    yield Line(f"{stopped}{human_bytes(record.freed)} freed, {words.entries(number)} removed.", Tone.STRONG)
+    freed = words.between(record.freed, record.maybe)
+    yield Line(f"{stopped}{freed} freed, {words.entries(number)} removed.", Tone.STRONG)
+    yield from _held_open(record)
     if number:
         yield Line("`cachewarden explain NAME` tells why something went.", Tone.DIM)

@@ -40,17 +40,20 @@ def _next_step(*, by_hand: bool) -> str:
 
 def _total(actions: Sequence[Action]) -> str:
     number = sum(len(action.entries) for action in actions if isinstance(action, Purge))
-    size = human_bytes(sum(action.frees for action in actions))
+    purges = [action for action in actions if isinstance(action, Purge)]
+    size = words.between(sum(action.frees for action in actions), sum(each.maybe for each in purges))
+    held = words.later(sum(each.held_open for each in purges))
     moves = sum(not isinstance(action, Purge) for action in actions)
     moved = f"{words.count(moves, 'cache')} to be moved, " if moves else ""
-    return f"In all: {moved}{words.entries(number)} to be removed, {size} freed."
+    return f"In all: {moved}{words.entries(number)} to be removed, {size} freed{held}."
 
 
 def _action(action: Action, view: View) -> Iterator[Block]:
     place = f"{action.cache.ecosystem} of {action.cache.owner.name}, {view.path(action.cache.path)}"
     if isinstance(action, Purge):
         number = words.entries(len(action.entries))
-        yield Heading(f"{action.policy}: removes {number} of {place}, frees {human_bytes(action.frees)}")
+        frees = f"{words.between(action.frees, action.maybe)}{words.later(action.held_open)}"
+        yield Heading(f"{action.policy}: removes {number} of {place}, frees {frees}")
         yield Line(f"because {action.reason}", Tone.DIM, 2)
         yield from _entries(action, view)
     else:
@@ -118,7 +121,7 @@ def summary(decided: Plan, view: View) -> list[Block]:
     rows: list[tuple[Cell | str, ...]] = [
         (
             action.cache.ecosystem, action.cache.owner.name, f"{len(action.entries):,}",
-            human_bytes(action.frees), view.path(action.cache.path),
+            words.between(action.frees, action.maybe), view.path(action.cache.path),
         )
         for action in decided.actions
         if isinstance(action, Purge)

@@ -31,7 +31,7 @@ def status(
     if snapshot.caches and view.verbose:
         blocks += [Gap(), _sources(snapshot.caches, view), Gap(), _kinds(snapshot.caches, view)]
     if snapshot.filesystems:
-        blocks += [Heading("Disks"), _filesystems(snapshot.filesystems)]
+        blocks += [Heading("Disks"), _filesystems(snapshot.filesystems), *_quotas(snapshot)]
         blocks += _blind(snapshot, reach)
     blocks += moves.relocations(snapshot.relocations, view)
     blocks += [Heading("Policies"), *policies(plan.standings)]
@@ -52,7 +52,7 @@ def _caches(caches: Iterable[MeasuredCache], view: View) -> Grid:
 def _cache(cache: MeasuredCache, view: View) -> tuple[Cell | str, ...]:
     whole, where = figures.of_cache(cache), cache.cache
     return (
-        where.ecosystem, where.owner.name, human_bytes(whole.size), words.frees(whole.frees),
+        where.ecosystem, where.owner.name, human_bytes(whole.size), words.frees(whole.frees, whole.maybe),
         f"{whole.entries:,}", view.path(where.path),
     )  # fmt: skip
 
@@ -95,7 +95,7 @@ def _kinds(caches: Iterable[MeasuredCache], view: View) -> Grid:
     )  # fmt: skip
     rows = [
         (
-            kind.value, human_bytes(each.size), words.frees(each.frees), f"{each.entries:,}",
+            kind.value, human_bytes(each.size), words.frees(each.frees, each.maybe), f"{each.entries:,}",
             view.path(cache.cache.path),
         )
         for cache in caches
@@ -110,6 +110,13 @@ def _filesystems(filesystems: Iterable[Filesystem]) -> Grid:
         Column("INODES FREE", right=True), Column("TYPE"), Column("MOUNT", fit=Fit.CUT),
     )  # fmt: skip
     return Grid(columns, tuple(_filesystem(each) for each in filesystems))
+
+
+def _quotas(snapshot: Snapshot) -> Iterator[Block]:
+    """Of owners that have one, one line each."""
+    for owner, mount, quota in figures.quotas(snapshot):
+        left = f"{human_bytes(quota.free)} ({words.share(quota.free, quota.limit)}) left"
+        yield Line(f"{owner} on {mount}: {left} of a quota of {human_bytes(quota.limit)}", indent=2)
 
 
 def _filesystem(each: Filesystem) -> tuple[Cell | str, ...]:

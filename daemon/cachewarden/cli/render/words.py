@@ -53,9 +53,25 @@ def entries(number: int) -> str:
     return count(number, "entry", "entries")
 
 
-def frees(size: int) -> Cell:
-    """Nothing to free is told quietly."""
-    return Cell(human_bytes(size), Tone.PLAIN if size else Tone.DIM)
+_NOTABLE = 100
+"""What may come on top of a figure is told from one part in so many on."""
+
+
+def frees(size: int, maybe: int = 0) -> Cell:
+    """Nothing to free is told quietly. ``maybe``: what may come on top, as in ``between``."""
+    return Cell(between(size, maybe), Tone.PLAIN if size or maybe else Tone.DIM)
+
+
+def between(size: int, maybe: int) -> str:
+    """``1.2 GiB``; ``0 B to 1.2 GiB`` where as much as that may come back."""
+    if maybe * _NOTABLE <= size:
+        return human_bytes(size)
+    return f"{human_bytes(size)} to {human_bytes(size + maybe)}"
+
+
+def later(held_open: int) -> str:
+    """``; 12 MiB more when what has it open closes it``; empty without."""
+    return f"; {human_bytes(held_open)} more when the programs that have it open close it" if held_open else ""
 
 
 def share(part: int, total: int) -> str:
