@@ -235,9 +235,9 @@ def scale_rows(home: Home, most: int) -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--files", type=int, default=160_000, help="of the conda cache that is measured")
-    parser.add_argument("--purged", type=int, default=10_000, help="of the conda cache that is purged")
-    parser.add_argument("--entries", type=int, default=5_000, help="of the pip cache")
+    parser.add_argument("--files", type=int, default=30_000, help="of the conda cache that is measured")
+    parser.add_argument("--purged", type=int, default=5_000, help="of the conda cache that is purged")
+    parser.add_argument("--entries", type=int, default=2_000, help="of the pip cache")
     parser.add_argument("--decided", type=int, default=50_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", action="store_true", help="a series of sizes, too")
