@@ -45,6 +45,8 @@ test-system:
 bench: dev
 	$(BIN)/python tests/bench/bench.py
 	@echo
+	$(BIN)/python tests/bench/speed.py
+	@echo
 	$(BIN)/python tests/bench/copying.py
 	@echo
 	$(BIN)/python tests/bench/judgement.py

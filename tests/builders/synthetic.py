@@ -6,22 +6,29 @@ import os
 from pathlib import Path
 
 
-def conda_packages(pkgs: Path, count: int, *, files: int = 10, size: int = 100) -> list[Path]:
-    """Extracted packages that no environment uses, each with ``files`` files, and the marks of a cache."""
+def conda_packages(pkgs: Path, count: int, *, files: int = 10, size: int = 100, folders: int = 0) -> list[Path]:
+    """Extracted packages that no environment uses, each with ``files`` files, and the marks of a cache.
+
+    The files lie in ``lib``, or with ``folders`` spread over so many in it.
+    """
     pkgs.mkdir(parents=True, exist_ok=True)
     (pkgs / "urls.txt").write_text("")
-    return [_conda_package(pkgs, f"made{number}", files, size) for number in range(count)]
+    return [_conda_package(pkgs, f"made{number}", files, size, folders) for number in range(count)]
 
 
-def _conda_package(pkgs: Path, name: str, files: int, size: int) -> Path:
+def _conda_package(pkgs: Path, name: str, files: int, size: int, folders: int) -> Path:
     package = pkgs / f"{name}-1.0-0"
     (package / "info").mkdir(parents=True)
-    (package / "lib").mkdir()
+    places = [package / "lib" / f"d{number}" for number in range(folders)] or [package / "lib"]
+    for place in places:
+        place.mkdir(parents=True)
     record = {"name": name, "version": "1.0", "build": "0"}
     (package / "info" / "index.json").write_text(json.dumps(record))
     (package / "info" / "repodata_record.json").write_text(json.dumps(record))
+    content = os.urandom(size)
     for number in range(files):
-        (package / "lib" / f"f{number}").write_bytes(os.urandom(size))
+        with open(f"{places[number % len(places)]}/f{number}", "wb") as file:
+            file.write(content)
     return package
 
 

@@ -21,6 +21,8 @@ class Appraiser:
         self._keeps_downloads = settings.offline is Offline.KEEP_DOWNLOADS and not snapshot.online
         self._circumstances = Circumstances(snapshot.taken_at, settings.link_speed, snapshot.online)
         self._shelves: dict[CacheKey, Shelf] = {}
+        self._values: dict[int, tuple[Entry, float]] = {}
+        """By ``id``, which stays an entry's own while the entry is kept here."""
 
     def worth(self, cache: MeasuredCache, entry: Entry) -> Worth:
         """Of one entry, with every factor."""
@@ -42,7 +44,11 @@ class Appraiser:
         return None
 
     def _value(self, candidate: Candidate) -> float:
-        return self.worth(*candidate).value
+        """Computed once, however many policies ask."""
+        known = self._values.get(id(candidate[1]))
+        if known is None:
+            known = self._values[id(candidate[1])] = candidate[1], self.worth(*candidate).value
+        return known[1]
 
     def _shelf(self, cache: MeasuredCache) -> Shelf:
         key = key_of(cache)

@@ -17,6 +17,8 @@ from cachewarden.ecosystems.wheel_file import tags_of_wheel
 from cachewarden.model.caches import Kind, Problem
 from cachewarden.system.ports import Folder, Node
 
+_HEAD = 9 << 10
+"""Bytes: the magic and the first window of ``msgpack`` are in it."""
 _KEY = re.compile(r"([0-9a-f]{56})(\.body)?([A-Za-z0-9_]{8}\.tmp)?")
 
 
@@ -120,7 +122,19 @@ def read_tags(cache: Folder, draft: Draft) -> tuple[Tag, ...]:
 
 
 def _fetcher(folder: Folder, name: str) -> Fetch:
-    return lambda offset, size: folder.read(name, size, offset)
+    """Reads a file where it is asked; its beginning, which tells nearly all, is read once."""
+    head: list[bytes] = []
+
+    def fetch(offset: int, size: int) -> bytes:
+        if offset + size > _HEAD:
+            # A file that ended in the beginning has nothing beyond.
+            if not head or len(head[0]) == _HEAD:
+                return folder.read(name, size, offset)
+        elif not head:
+            head.append(folder.read(name, _HEAD, 0))
+        return head[0][offset : offset + size]
+
+    return fetch
 
 
 def _body(folder: Folder, draft: Draft, response: pip_names.Response) -> Body:

@@ -52,13 +52,47 @@ class Tally:
 
     def add(self, status: os.stat_result) -> None:
         """Counts one more name."""
-        self.modified = max(self.modified, status.st_mtime_ns)
-        size = blocks(status)
-        if status.st_nlink <= 1 or stat.S_ISDIR(status.st_mode):
-            self.size += size
-            self.single += size
-            self.single_inodes += 1
+        modified = status.st_mtime_ns
+        if modified > self.modified:
+            self.modified = modified
+        if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
+            self._add_linked(status)
             return
+        size = status.st_blocks * BLOCK
+        self.size += size
+        self.single += size
+        self.single_inodes += 1
+
+    def add_all(self, nodes: Iterable[Node]) -> list[str]:
+        """Counts the names of one folder, and tells those of the folders among them.
+
+        As ``add`` does it one by one, for the many: this runs for each file of a package. What was counted before
+        an error stays counted.
+        """
+        folders: list[str] = []
+        single, inodes, latest = 0, 0, self.modified
+        is_folder = stat.S_ISDIR
+        try:
+            for name, status in nodes:
+                modified = status.st_mtime_ns
+                if modified > latest:
+                    latest = modified
+                if is_folder(status.st_mode):
+                    folders.append(name)
+                elif status.st_nlink > 1:
+                    self._add_linked(status)
+                    continue
+                single += status.st_blocks
+                inodes += 1
+        finally:
+            self.modified = latest
+            self.size += single * BLOCK
+            self.single += single * BLOCK
+            self.single_inodes += inodes
+        return folders
+
+    def _add_linked(self, status: os.stat_result) -> None:
+        size = status.st_blocks * BLOCK
         links = self.shared.get((status.st_dev, status.st_ino))
         if links:
             links.met += 1
@@ -115,11 +149,10 @@ def survey(folder: Folder, tally: Tally, depth: int = 0) -> None:
     """
     if depth > DEEPEST:
         raise TooDeepError(errno.ELOOP, f"deeper than {DEEPEST} levels", folder.path)
-    for node in folder.nodes():
-        tally.add(node.stat)
-        if is_folder(node):
-            with folder.folder(node.name) as inner:
-                survey(inner, tally, depth + 1)
+    # All of a folder is listed before its folders are entered: one descriptor a level, and they are never many.
+    for name in tally.add_all(folder.nodes()):
+        with folder.folder(name) as inner:
+            survey(inner, tally, depth + 1)
 
 
 def tolerant_size(folder: Folder, tally: Tally, depth: int = 0) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ from cachewarden.service.moves import Moves, begun, outcome_of
 from cachewarden.service.remembering import Remembering
 from cachewarden.service.talking import Hooks
 from cachewarden.service.workers import Workers
+from cachewarden.system.collector import no_search_for_cycles
 from cachewarden.system.ports import Clock, Space
 
 _MOST_ROUNDS = 100
@@ -88,7 +89,8 @@ class Cycle:
             if not self._hooks.may_go_on():
                 break
             try:
-                looks.append(self._workers.look(owner, hooks))
+                with no_search_for_cycles():
+                    looks.append(self._workers.look(owner, hooks))
             except WorkerError as error:
                 problems.append(Problem(owner.home, str(error)))
                 blind = True

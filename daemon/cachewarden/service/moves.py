@@ -16,6 +16,7 @@ from cachewarden.service.talking import Hooks
 from cachewarden.service.turns import Turns
 from cachewarden.service.worker import PATIENCE
 from cachewarden.service.workers import Workers
+from cachewarden.system.collector import no_search_for_cycles
 
 SETTLING = "finish-moves"
 """The name under which moves that were begun go on, before any policy."""
@@ -93,7 +94,8 @@ class Moves:
     def cleared(self, snapshot: Snapshot, settings: Settings) -> tuple[Snapshot, Plan]:
         """The plan, of which every move can be made as far as can be known without touching anything."""
         for _ in range(_MOST_CHECKS):
-            plan = decide(snapshot, settings)
+            with no_search_for_cycles():
+                plan = decide(snapshot, settings)
             if not self._hooks.may_go_on():
                 break
             news = [each for each in _moves(plan) if name_of(each.cache) not in self._checked.found]

@@ -7,6 +7,7 @@ text; JSON carries them as lone surrogates.
 
 import dataclasses
 import json
+import operator
 import socket
 import struct
 import time
@@ -122,17 +123,39 @@ def encoder(wanted: typing.Any) -> Encoder:  # noqa: ANN401 - any type expressio
     origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (types.UnionType, typing.Union):
         inner = encoder(next(each for each in arguments if each is not type(None)))
-        return lambda value: None if value is None else inner(value)
+        return inner if inner is _as_it_is else lambda value: None if value is None else inner(value)
     if origin is tuple:
         each_of = encoder(arguments[0])
+        if each_of is _as_it_is:
+            return list
         return lambda value: [each_of(each) for each in value]
     if isinstance(wanted, type) and issubclass(wanted, Enum):
         return lambda value: value.value
     if dataclasses.is_dataclass(wanted) and isinstance(wanted, type):
-        hints = typing.get_type_hints(wanted)
-        parts = [(each.name, encoder(hints[each.name])) for each in dataclasses.fields(wanted)]
-        return lambda value: [encode(getattr(value, name)) for name, encode in parts]
-    return lambda value: value
+        return _tell_fields(wanted)
+    return _as_it_is
+
+
+def _as_it_is(value: object) -> object:
+    return value
+
+
+def _tell_fields(wanted: type) -> Encoder:
+    """All fields are taken at once, and only those are gone through that are no plain values."""
+    hints = typing.get_type_hints(wanted)
+    names = [each.name for each in dataclasses.fields(wanted)]
+    encoders = [(number, encoder(hints[name])) for number, name in enumerate(names)]
+    others = [(number, encode) for number, encode in encoders if encode is not _as_it_is]
+    # With one name, it would give no tuple.
+    take = operator.attrgetter(*names) if len(names) > 1 else lambda value: (getattr(value, names[0]),)
+
+    def encode_all(value: object) -> list[object]:
+        told = list(take(value))
+        for number, encode in others:
+            told[number] = encode(told[number])
+        return told
+
+    return encode_all
 
 
 class Channel:

@@ -29,6 +29,7 @@ from cachewarden.service import moving
 from cachewarden.service.sampling import Mark
 from cachewarden.service.wire import Channel, decoder, encoder
 from cachewarden.system.clock import SystemClock
+from cachewarden.system.collector import no_search_for_cycles
 from cachewarden.system.files import RealFiles
 from cachewarden.system.processes import RealProcesses
 from cachewarden.system.runas import Limits
@@ -135,6 +136,11 @@ def login_environment(owner: Owner, files: RealFiles) -> dict[str, str]:
 
 def look(whom: Whom) -> Look:
     """Discovers and measures all caches of the owner."""
+    with no_search_for_cycles():
+        return _look(whom)
+
+
+def _look(whom: Whom) -> Look:
     files, processes = RealFiles(whom.owner), RealProcesses()
     surroundings = Surroundings(whom.owner, whom.environ, files)
     moves = moving.seen(surroundings, whom.records)
@@ -185,7 +191,7 @@ def purge(
         context = Context(surroundings, each.located, RealProcesses(), SystemClock().now())
         own = replace(action, cache=each.cache)
         free = files.space(each.cache.path).free
-        with files.open_folder(each.cache.path) as root:
+        with files.open_folder(each.cache.path) as root, no_search_for_cycles():
             outcome = act.purge(own, each.ecosystem, root, context, may_go_on=may_go_on, progress=progress)
     except (OSError, RefusedError) as error:
         failure = Failure(action.cache.path, str(error))

@@ -34,6 +34,9 @@ class _Kernel:
 
     def __init__(self) -> None:
         self._call = ctypes.CDLL(None, use_errno=True).syscall
+        # Made once: the kernel only reads them, and making them took longer than the call.
+        self._number, self._size = ctypes.c_long(_SYS_OPENAT2), ctypes.c_size_t(ctypes.sizeof(_OpenHow))
+        self._hows: dict[tuple[int, int], _OpenHow] = {}
         self._missing = not self._works()
 
     def _works(self) -> bool:
@@ -51,11 +54,10 @@ class _Kernel:
         return self._openat2(fd, name, flags, _NO_CROSSING | _NO_MAGIC_LINKS | _NO_LINKS | _BENEATH)
 
     def _openat2(self, fd: int, name: str, flags: int, resolve: int) -> int:
-        how = _OpenHow(flags, 0, resolve)
-        found = self._call(
-            ctypes.c_long(_SYS_OPENAT2), ctypes.c_int(fd), os.fsencode(name),
-            ctypes.byref(how), ctypes.c_size_t(ctypes.sizeof(how)),
-        )  # fmt: skip
+        how = self._hows.get((flags, resolve))
+        if how is None:
+            how = self._hows[flags, resolve] = _OpenHow(flags, 0, resolve)
+        found = self._call(self._number, fd, os.fsencode(name), ctypes.byref(how), self._size)
         if found < 0:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code), name)
@@ -156,8 +158,10 @@ class OpenFolder:
         """Up to ``size`` bytes of a regular file; its access time stays."""
         fd = os.open(_single(name), _READ, dir_fd=self._fd)
         try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "not a regular file", name)
+            size = min(size, status.st_size - offset)  # else one more call finds that nothing is left
             parts: list[bytes] = []
             while size > 0 and (part := os.pread(fd, min(size, 1 << 20), offset)):
                 parts.append(part)
