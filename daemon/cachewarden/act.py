@@ -184,7 +184,7 @@ class _Purger:
             return False
         expected = entry.identity
         if (status.st_dev, status.st_ino) != (expected.device, expected.inode) or (
-            not entry.leftover and within_time(status.st_mtime_ns) != expected.modified
+            not entry.leftover and within_time(status.st_mtime_ns) != within_time(expected.modified)
         ):
             raise BusyEntryError("it was changed since it was measured")
         return True
