@@ -172,3 +172,19 @@ def test_another_line_of_the_same_file_that_names_the_new_place_keeps_a_move_fro
     back = Relocation(**{each: getattr(record, each) for each in record.__slots__} | {"heading": Heading.BACK})
     with pytest.raises(RefusedError, match=r"pip install still uses .*/usb, by .*pip\.conf \[install\] cache-dir"):
         tell(switch, back)
+
+
+@both
+def test_whether_a_file_names_the_new_place_is_told_without_a_working_directory(
+    place: Place, tool: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker's is gone; and once the file says nothing any more, a default or a variable decides, which is no path."""
+    switch, record, path = prepared(place, tool)
+    switch.forward(record)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert switch.is_named(record)
+    path.unlink()
+    assert not switch.is_named(record)

@@ -85,9 +85,16 @@ class Switch:
         return bool(record.written) and self._by_its_file(record) is not None
 
     def _by_its_file(self, record: Relocation) -> InForce | None:
+        if not record.config:
+            return None
         real, using = self.surroundings.files.real_path, self.ecosystem.in_force(self.surroundings)
         wanted = real(record.new), real(record.config)
-        return next((each for each in using if each.path and (real(each.path), real(each.place)) == wanted), None)
+        # Else a variable decides, or the default; to resolve what is no path would ask for the working directory, and
+        # that of a worker is gone.
+        for each in using:
+            if each.path and each.place.startswith("/") and (real(each.path), real(each.place)) == wanted:
+                return each
+        return None
 
     def disbelieved(self, record: Relocation) -> str | None:
         """Who does not use the new place now: by our resolver, then by the tools where they may be asked."""
