@@ -178,7 +178,7 @@ def test_another_line_of_the_same_file_that_names_the_new_place_keeps_a_move_fro
 def test_whether_a_file_names_the_new_place_is_told_without_a_working_directory(
     place: Place, tool: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker's is gone; and once the file says nothing any more, a default or a variable decides, which is no path."""
+    """A worker's is gone; once the file says nothing any more, a default or a variable decides, which is no path."""
     switch, record, path = prepared(place, tool)
     switch.forward(record)
     gone = tmp_path / "gone"
