@@ -9,7 +9,7 @@ import pytest
 from bench import idle
 from builders.meters import FIELD_PACKAGES, effort, memory, settle, tree
 
-_BOUND = 2.5
+_BOUND = 2.9
 """Measured: 2.1 in user mode, 2.3 in system mode; 2.7 and 3.1 before what docs/performance.md tells of."""
 
 
