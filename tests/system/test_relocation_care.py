@@ -629,16 +629,22 @@ def test_a_way_back_that_waited_for_its_disk_is_not_forgotten_by_a_kill(place: H
 # -- what the tool is told ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dotfiles", [False, True])
-def test_a_line_that_names_the_destination_by_hand_while_it_was_away_is_no_third_place(
-    place: House, dotfiles: bool
-) -> None:
-    """What was stored at the old place meanwhile would stay there, unseen by pip."""
+def pip_conf(place: House, *, dotfiles: bool) -> Path:
+    """Where the user's pip.conf is to be: not there yet, or a link into the user's dot files."""
     conf = place.home / ".config/pip/pip.conf"
     conf.parent.mkdir(parents=True)
     if dotfiles:
         conf.symlink_to(place.home / "dot.conf")
         (place.home / "dot.conf").write_text("[global]\n")
+    return conf
+
+
+@pytest.mark.parametrize("dotfiles", [False, True])
+def test_a_line_that_names_the_destination_by_hand_while_it_was_away_is_no_third_place(
+    place: House, dotfiles: bool
+) -> None:
+    """What was stored at the old place meanwhile would stay there, unseen by pip."""
+    conf = pip_conf(place, dotfiles=dotfiles)
     place.run(Errand.RELOCATE)
     place.disk.unmount()
     place.settle()
@@ -675,11 +681,7 @@ def test_a_shell_with_a_variable_of_before_neither_forgets_a_move_nor_is_taken_f
 def test_a_second_line_of_the_file_that_names_the_destination_keeps_it_from_being_cleared(
     place: House, dotfiles: bool
 ) -> None:
-    conf = place.home / ".config/pip/pip.conf"
-    conf.parent.mkdir(parents=True)
-    if dotfiles:
-        conf.symlink_to(place.home / "dot.conf")
-        (place.home / "dot.conf").write_text("")
+    conf = pip_conf(place, dotfiles=dotfiles)
     place.run(Errand.RELOCATE)
     conf.write_text(conf.read_text() + f"[install]\ncache-dir = {place.to('pip')}\n")
     assert "remove that" in place.run(Errand.RESTORE).error

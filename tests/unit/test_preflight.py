@@ -9,25 +9,10 @@ from cachewarden.model.caches import Cache
 from cachewarden.model.relocations import Errand, MoveOrder
 from cachewarden.relocate.places import Place
 from cachewarden.relocate.preflight import Scene, _by_type, _No
-from cachewarden.system.ports import Mount, Opened, Process
+from cachewarden.system.ports import Mount
+from fake_trees import NoProcesses
 from fakes import FakeFiles
 from makers import NOW, owner
-
-
-class NoProcesses:
-    """Nobody runs anything."""
-
-    def running(self) -> tuple[Process, ...]:
-        return ()
-
-    def open_files(self, uid: int) -> frozenset[str]:
-        return frozenset()
-
-    def opened(self, uid: int, below: str) -> tuple[Opened, ...]:
-        return ()
-
-    def locked_inodes(self) -> frozenset[int]:
-        return frozenset()
 
 
 def scene(ecosystem: Ecosystem) -> Scene:

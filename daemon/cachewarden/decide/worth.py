@@ -25,8 +25,8 @@ BUILD_PER_MB = 60.0
 IRRECOVERABLE = 86_400.0
 """Seconds, an assumption: somebody's day to find out where it came from, and it may be nowhere any more."""
 
-HALF_DAY_NS = 43_200 * NANOSECONDS
-"""What was used within this time is as good as used now."""
+SETTLING_DAYS = 0.5
+"""Added to the days since the last use, so that minutes decide nothing: within half a day the rate hardly changes."""
 INDEX = 0.1
 """A page is asked for anew after ten minutes anyway (the index says ``max-age=600``); it saves only its body."""
 INSTALLED = 1.5
@@ -65,7 +65,7 @@ class Worth(NamedTuple):
     @property
     def rate(self) -> float:
         """How often a day it is used, as far as its past uses tell."""
-        return self.frequency / (self.idle + HALF_DAY_NS / (86_400 * NANOSECONDS))
+        return self.frequency / (self.idle + SETTLING_DAYS)
 
     @property
     def chance(self) -> float:

@@ -91,7 +91,7 @@ class Entry:
     ``path`` is relative to the cache root. ``parts`` are the file names beside ``path`` that go with it (a body
     with its metadata); ``tree`` says that ``path`` is a folder and goes whole; ``prune`` how many folders above it
     go too once they are empty. ``frees`` is a lower bound: what removing exactly this entry gives back. ``rank``
-    orders kinds, cheapest to lose first. ``hold`` is the reason why it must stay, ``None`` exactly when it may go.
+    orders kinds where nothing else does. ``hold`` is the reason why it must stay, ``None`` exactly when it may go.
     ``leftover`` marks trash of an interrupted removal of ours. ``signal`` tells by what sign ``last_used`` is known;
     ``facts`` is ``None`` where nothing is known beyond the kind. ``maybe``: bytes beyond ``frees`` that may come back
     as well, so that the truth lies between ``frees`` and the sum (extents that other files share, compressed ones).
