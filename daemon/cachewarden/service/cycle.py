@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from cachewarden.decide.planner import decide, fingerprints
-from cachewarden.model.caches import Filesystem, Owner, Problem, Snapshot
+from cachewarden.model.caches import Filesystem, Look, Owner, Problem, Snapshot
 from cachewarden.model.errors import WorkerError
-from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge, Relocate, RemovedEntry
-from cachewarden.model.policies import Settings
+from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge, Relocate, RemovedEntry, State
+from cachewarden.model.policies import ActionKind, Settings
 from cachewarden.model.units import NANOSECONDS, Bytes, Instant
 from cachewarden.service.assemble import assemble, at_rest, without
 from cachewarden.service.first_aid import Kit, urgent
-from cachewarden.service.moves import Moves, begun, outcome_of
+from cachewarden.service.moves import Moves, begun, outcome_of, wants_attention
 from cachewarden.service.remembering import Remembering
 from cachewarden.service.talking import Hooks
 from cachewarden.service.workers import Workers
@@ -75,10 +75,21 @@ class Cycle:
         self._aided: dict[int, Filesystem] = {}
         self.seen: Snapshot | None = None
         """The last snapshot, before anything was removed."""
+        self.looks: dict[int, Look] = {}
+        """What it was put together from, by uid."""
 
-    def look(self, settings: Settings) -> Snapshot:
-        """What is there now, of every owner that the settings name. A lost worker costs its owner's part."""
-        looks = []
+    @property
+    def owners(self) -> Iterable[Owner]:
+        """Who was looked at."""
+        return self._moves.owners.values()
+
+    def look(self, settings: Settings, known: Mapping[int, Look] | None = None) -> Snapshot:
+        """What is there now, of every owner that the settings name. A lost worker costs its owner's part.
+
+        ``known``: looks by uid that hold still, instead of new ones.
+        """
+        known = known or {}
+        self.looks = {}
         blind = False
         self._aided = {}
         hooks = replace(self._hooks, beat=self._beat_looking)
@@ -88,13 +99,16 @@ class Cycle:
         for owner in owners:
             if not self._hooks.may_go_on():
                 break
+            if owner.uid in known:
+                self.looks[owner.uid] = known[owner.uid]
+                continue
             try:
                 with no_search_for_cycles():
-                    looks.append(self._workers.look(owner, hooks))
+                    self.looks[owner.uid] = self._workers.look(owner, hooks)
             except WorkerError as error:
                 problems.append(Problem(owner.home, str(error)))
                 blind = True
-        snapshot = assemble(looks, problems, settings, self._clock.now(), blind=blind)
+        snapshot = assemble(self.looks.values(), problems, settings, self._clock.now(), blind=blind)
         # Else the plan would make good once more what first aid made good meanwhile.
         disks = tuple(self._aided.get(each.device, each) for each in snapshot.filesystems)
         snapshot = replace(snapshot, filesystems=disks)
@@ -150,6 +164,31 @@ class Cycle:
         self._remembering.learn(first, record, settings)
         if prepare:
             self._kit.pack(last, settings)
+        return record
+
+    def rest(
+        self, settings: Settings, trigger: str, known: Mapping[int, Look], *, prepare: bool = False
+    ) -> CycleRecord | None:
+        """A cycle in which nothing is to be done, by what is ``known`` and looks at all others.
+
+        ``None`` when anything may be: that takes a whole cycle, which looks at everybody.
+        """
+        started = self._clock.now()
+        self._moves.begin()
+        first = self.look(settings, known)
+        if first.due or any(map(wants_attention, first.relocations)) or not self._hooks.may_go_on():
+            return None
+        with no_search_for_cycles():
+            plan = decide(first, settings)
+        if plan.actions or plan.shortfalls or _is_wanting(plan, settings):
+            return None
+        disks = first.filesystems
+        now = self._clock.now()
+        record = CycleRecord(uuid.uuid4().hex, trigger, started, now, plan, (), disks, disks, first.problems)
+        if self.looks.keys() - known.keys():
+            self._remembering.learn(first, record, settings)
+        if prepare:
+            self._kit.pack(first, settings)
         return record
 
     def aid(self, settings: Settings, trigger: str, spaces: Mapping[str, Space]) -> CycleRecord | None:
@@ -257,6 +296,12 @@ class Cycle:
 
     def _may_go_on(self, done: _Done) -> bool:
         return self._hooks.may_go_on() and (done.until is None or self._clock.now() < done.until)
+
+
+def _is_wanting(plan: Plan, settings: Settings) -> bool:
+    """Whether a policy would act if it only could: what keeps it from that may be over. Reports act on nothing."""
+    telling = {policy.name for policy in settings.policies if policy.action is ActionKind.REPORT}
+    return any(each.state is State.TRIGGERED and each.policy not in telling for each in plan.standings)
 
 
 def _next(plan: Plan) -> tuple[Relocate | None, list[Purge]]:
