@@ -582,3 +582,76 @@ def test_a_quota_is_asked_again_between_the_rounds() -> None:
     run(workers, replace(makers.policy(free_space=makers.marks(9 * MIB)), free_space_of=SpaceOf.QUOTA))
     assert [len(asked) for asked in workers.asked] == [4, 2, 1, 1]
     assert workers.used <= 91 * MIB
+
+
+def rested(workers: FakeWorkers, known: dict[int, Look], *policies: Policy) -> tuple[CycleRecord | None, FakeStore]:
+    store = FakeStore()
+    cycle = Cycle(workers, FakeClock(makers.NOW), Remembering(store), Hooks())
+    return cycle.rest(Settings(policies=policies), "interval", known), store
+
+
+def test_who_is_known_is_not_looked_at_and_nothing_is_written_down() -> None:
+    workers = FakeWorkers(world(downloads(3), free=500 * MIB))
+    known = {1000: workers.looks["ann"]}
+    workers.lost = {"ann"}
+    record, store = rested(workers, known, FREE)
+    assert record
+    assert (record.problems, record.outcomes, record.after[0].free) == ((), (), 500 * MIB)
+    assert (store.saved_cycles, store.saved_sizes, store.offered) == ([], [], [])
+
+
+def test_who_is_not_known_is_looked_at() -> None:
+    workers = FakeWorkers(world(downloads(3), free=500 * MIB))
+    workers.lost = {"ann"}
+    record, _ = rested(workers, {1001: Look()}, FREE)
+    assert record
+    assert [problem.path for problem in record.problems] == ["/home/ann"]
+
+
+SCHEDULED = Policy("weekly", ActionKind.PURGE, schedule="0 4 * * sun")
+
+
+@pytest.mark.parametrize("what", ["a full disk", "age", "no use", "shortfall", "move"])
+def test_what_is_known_is_no_ground_for_doing_anything(what: str) -> None:
+    policy, free, cache = FREE, 500 * MIB, downloads(3)
+    relocations: tuple[RelocationSeen, ...] = ()
+    if what == "a full disk":
+        free = 10 * MIB
+    elif what == "age":
+        policy = Policy("old", ActionKind.PURGE, unused_for=Seconds(49 * makers.DAY))
+    elif what == "no use":
+        policy = Policy("all", ActionKind.PURGE)
+    elif what == "shortfall":
+        free, cache = 10 * MIB, makers.cache(makers.entry(hold="a pip is running"))
+    else:
+        relocations = (makers_move(),)
+    look = Look((cache,), (makers.filesystem(free=free),), relocations=relocations)
+    workers = FakeWorkers({"ann": look})
+    record, store = rested(workers, {1000: look}, policy)
+    assert record is None
+    assert (workers.asked, workers.orders, store.saved_cycles) == ([], [], [])
+
+
+def makers_move() -> RelocationSeen:
+    return RelocationSeen(
+        "1", "pip", "ann", "/home/ann/.cache/pip", "/media/x", Method.CONFIG, Phase.COPYING, Heading.OUT,
+        Presence.HERE, makers.NOW,
+    )  # fmt: skip
+
+
+def test_a_schedule_that_is_due_takes_a_whole_cycle() -> None:
+    workers, store = FakeWorkers(world(downloads(3), free=500 * MIB)), FakeStore()
+    known = {1000: workers.looks["ann"]}
+    clock = FakeClock(makers.NOW)
+    cycle = Cycle(workers, clock, Remembering(store), Hooks())
+    settings = Settings(policies=(SCHEDULED,))
+    assert cycle.rest(settings, "interval", known)
+    clock.time = makers.ago(-8 * makers.DAY)
+    assert cycle.rest(settings, "interval", known) is None
+
+
+def test_a_policy_that_only_reports_keeps_nobody_from_resting() -> None:
+    workers = FakeWorkers(world(downloads(3), free=10 * MIB))
+    record, _ = rested(workers, {1000: workers.looks["ann"]}, replace(FREE, action=ActionKind.REPORT))
+    assert record
+    assert [standing.state for standing in record.plan.standings] == [State.TRIGGERED]
