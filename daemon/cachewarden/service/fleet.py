@@ -222,6 +222,8 @@ class Fleet(Generic[Answer]):
         if talk.inbox.received > MOST_BYTES:
             raise WorkerError("it does not come to an end")
         if not talk.inbox.is_ready:
+            if talk.has_ended and talk.inbox.is_begun:
+                raise WorkerError("the channel ended in the middle of a message")
             if talk.has_ended:
                 raise WorkerError("it ended without an answer (killed, or out of time or memory)")
             talk.incomplete = (talk.incomplete or now) if talk.inbox.is_begun else None
