@@ -193,3 +193,15 @@ def test_deciding_on_what_is_known_takes_a_small_part_of_the_time_and_waits_an_h
     scene.quiet.took(60)
     scene.time += VERIFY_EVERY
     assert not scene.quiet.may_wait(known)
+
+
+def test_why_others_need_what_is_in_a_shared_cache_is_told_anew_each_time() -> None:
+    held = entry(hold="the environments of another user could not be seen: they may use it")
+    shared, own = cache(entry(), path="/opt/miniforge3/pkgs"), cache(entry())
+    used = replace(own, entries=(entry(used=1),))
+    scene = Scene()
+    scene.time = 1000
+    seen = snapshot(replace(shared, entries=(held,)), used)
+    scene.quiet.keep({ANN.uid: Look((shared, own), (filesystem(),))}, (ANN,), seen, scene.clocks())
+    scene.time += 600
+    assert scene.known()[ANN.uid].caches == (shared, used)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from cachewarden.model.caches import Filesystem, Look, MeasuredCache, Owner, Snapshot
+from cachewarden.decide.ledger import key_of
+from cachewarden.model.caches import Filesystem, Look, Owner, Snapshot, is_private
 from cachewarden.model.policies import Settings, SpaceOf
 from cachewarden.model.relocations import Presence, RelocationSeen
 from cachewarden.service.moves import wants_attention
@@ -84,15 +85,16 @@ class Quiet:
         self._forgotten = self._clocks().machine
 
     def keep(self, looks: Mapping[int, Look], owners: Iterable[Owner], seen: Snapshot, began: Clocks) -> None:
-        """Looks by uid that were made after ``began``; ``seen`` holds the same caches, and is held anyway."""
+        """Looks by uid that were made after ``began``; ``seen`` has the same caches, and is kept by somebody else.
+
+        Of caches that are shared it says also why others need them, which may be over before the look is.
+        """
         if began.machine < self._forgotten:
             return
-        caches: dict[int, list[MeasuredCache]] = {}
-        for cache in seen.caches:
-            caches.setdefault(cache.cache.owner.uid, []).append(cache)
+        caches = {key_of(each): each for each in seen.caches if is_private(each.cache)}
         homes = {owner.uid: owner.home for owner in owners}
         for uid, look in looks.items():
-            kept = replace(look, caches=tuple(caches.get(uid, ())))
+            kept = replace(look, caches=tuple(caches.get(key_of(each), each) for each in look.caches))
             self._known[uid] = _Known(kept, began, self._device(homes.get(uid)) if _is_bare(look) else None)
 
     def took(self, seconds: float) -> None:
