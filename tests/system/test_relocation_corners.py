@@ -19,7 +19,7 @@ from cachewarden.model.relocations import Errand, Method, Phase
 from cachewarden.service.cycle import Cycle
 from cachewarden.service.local_workers import LocalWorkers
 from cachewarden.service.remembering import Remembering
-from cachewarden.service.talking import Hooks
+from cachewarden.service.hooks import Hooks
 from cachewarden.system.clock import SystemClock
 from fakes import FakeStore
 

@@ -25,7 +25,7 @@ from cachewarden.model.relocations import (
 from cachewarden.model.units import Bytes, Inodes, Instant, Seconds
 from cachewarden.service.cycle import Cycle
 from cachewarden.service.remembering import Remembering
-from cachewarden.service.talking import Hooks
+from cachewarden.service.hooks import Hooks
 from cachewarden.system.ports import Space
 from fakes import FakeClock, FakeStore, OneByOne
 

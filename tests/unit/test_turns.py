@@ -19,7 +19,7 @@ from cachewarden.model.relocations import (
 )
 from cachewarden.model.units import Bytes
 from cachewarden.service.moves import Moves
-from cachewarden.service.talking import Hooks
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.turns import Turns
 from fakes import OneByOne
 

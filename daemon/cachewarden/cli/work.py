@@ -16,7 +16,7 @@ from cachewarden.model.policies import ActionKind, Policy, Settings
 from cachewarden.model.relocations import Errand, Moved, MoveOrder, Phase
 from cachewarden.record import Recorder
 from cachewarden.service.moves import by_hand
-from cachewarden.service.talking import Hooks
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.workers import Gone, Purged, Workers
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.journal import journald

@@ -1,9 +1,9 @@
 """One cycle: look, decide, act, and again until the marks are reached or nothing is left to take."""
 
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from cachewarden.decide.planner import decide, fingerprints
 from cachewarden.model.caches import Filesystem, Look, Owner, Problem, Snapshot
@@ -15,10 +15,12 @@ from cachewarden.service.assemble import assemble, at_rest, without
 from cachewarden.service.first_aid import Kit, urgent
 from cachewarden.service.moves import Moves, begun, outcome_of, wants_attention
 from cachewarden.service.remembering import Remembering
-from cachewarden.service.talking import Hooks
-from cachewarden.service.workers import Workers
+from cachewarden.service.hooks import Hooks
 from cachewarden.system.collector import no_search_for_cycles
 from cachewarden.system.ports import Clock, Space
+
+if TYPE_CHECKING:
+    from cachewarden.service.workers import Workers
 
 _MOST_ROUNDS = 100
 """Each round but the last removes something or finds something that cannot be removed."""
@@ -62,7 +64,7 @@ class Cycle:
 
     def __init__(
         self,
-        workers: Workers,
+        workers: "Workers",
         clock: Clock,
         remembering: Remembering,
         hooks: Hooks,
@@ -158,7 +160,7 @@ class Cycle:
         started = self._clock.now()
         self._moves.begin()
         first = self.look(settings)
-        done = _Done(uuid.uuid4().hex, trigger, started)
+        done = _Done(_new_id(), trigger, started)
         last = self._rounds(self._settled(first, settings, done), settings, done)
         done.outcomes.extend(self._moves.refused())
         record = CycleRecord(
@@ -195,7 +197,7 @@ class Cycle:
             return None
         disks = first.filesystems
         now = self._clock.now()
-        record = CycleRecord(uuid.uuid4().hex, trigger, started, now, plan, (), disks, disks, first.problems)
+        record = CycleRecord(_new_id(), trigger, started, now, plan, (), disks, disks, first.problems)
         if self.looks.keys() - known.keys():
             self._remembering.learn(first, record, settings)
         if prepare:
@@ -212,7 +214,7 @@ class Cycle:
         first = self._kit.unpack(spaces, started, settings.watch.interval)
         if first is None:
             return None
-        done = _Done(uuid.uuid4().hex, trigger, started, until=Instant(started + _AID))
+        done = _Done(_new_id(), trigger, started, until=Instant(started + _AID))
         last = self._rounds(first, urgent(settings), done)
         if not done.outcomes:
             return None
@@ -304,6 +306,13 @@ class Cycle:
 
     def _may_go_on(self, done: _Done) -> bool:
         return self._hooks.may_go_on() and (done.until is None or self._clock.now() < done.until)
+
+
+def _new_id() -> str:
+    """Of a cycle. Drawn as late as that: the module asks what kind of machine this is."""
+    from uuid import uuid4
+
+    return uuid4().hex
 
 
 def _is_wanting(plan: Plan, settings: Settings) -> bool:

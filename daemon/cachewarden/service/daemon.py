@@ -32,7 +32,7 @@ from cachewarden.service.reaching import Reaching
 from cachewarden.service.sampling import Crossing, Sampler, marks_of
 from cachewarden.service.schedule import Schedule
 from cachewarden.service.sizes import foretell
-from cachewarden.service.talking import Hooks
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.watches import Watchers, ready_filenos
 from cachewarden.service.workers import LaunchedWorkers
 from cachewarden.system.clock import SystemClock

@@ -19,9 +19,9 @@ from cachewarden.service import worker
 from cachewarden.service.collecting import Collector
 from cachewarden.service.fleet import Bounds, Ended, Fleet, Task, Verdict, bounds_for
 from cachewarden.service.precedence import Precedence
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.talking import (
     STOP_SECONDS_OF_A_MOVE,
-    Hooks,
     Job,
     follow,
     hear_moves,

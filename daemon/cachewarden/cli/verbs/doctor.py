@@ -13,7 +13,7 @@ from cachewarden.model.findings import Finding, Mended, Severity
 from cachewarden.model.units import Instant
 from cachewarden.service import doctor as service
 from cachewarden.service.shared_remedies import FIX
-from cachewarden.service.talking import Hooks
+from cachewarden.service.hooks import Hooks
 
 
 def arguments(parser: Parser) -> None:
