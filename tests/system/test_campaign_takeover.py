@@ -24,7 +24,7 @@ from cachewarden.model.plans import Chosen, Purge
 from cachewarden.model.units import Bytes, Inodes, Instant
 from cachewarden.service.talking import Hooks
 from cachewarden.service.wire import encoder
-from cachewarden.service.workers import LaunchedWorkers
+from cachewarden.service.workers import LaunchedWorkers, look_at
 from cachewarden.system.launcher import NOT_STARTED
 
 pytestmark = [
@@ -315,7 +315,7 @@ def request(workers: LaunchedWorkers, number: int, uid: int, work: str) -> None:
 
 def proper(workers: LaunchedWorkers, owner: Owner) -> None:
     """A request as it should be, after all the others: it is obeyed."""
-    seen = workers.look(owner, Hooks())
+    seen = look_at(workers, owner, Hooks())
     (pip,) = [cache for cache in seen.caches if cache.cache.ecosystem == "pip"]
     gone, failures, word = ask(workers, owner, pip.cache, *(each for each in pip.entries if each.name == "six"))
     assert (gone, failures, word) == ([WHEEL], {}, "")

@@ -27,14 +27,14 @@ from cachewarden.service.cycle import Cycle
 from cachewarden.service.remembering import Remembering
 from cachewarden.service.talking import Hooks
 from cachewarden.system.ports import Space
-from fakes import FakeClock, FakeStore
+from fakes import FakeClock, FakeStore, OneByOne
 
 MIB = makers.MIB
 BELOW_TEN = Marks(Amount(percent=10), Amount(percent=15))
 FREE = Policy("keep-free", ActionKind.PURGE, free_space=BELOW_TEN)
 
 
-class FakeWorkers:
+class FakeWorkers(OneByOne):
     """One filesystem whose first freed bytes may vanish into root's reserve, and removals that may fail."""
 
     def __init__(

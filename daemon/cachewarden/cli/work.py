@@ -1,14 +1,14 @@
 """What the verbs have in common: a look with its plan, and a cycle that is carried out."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from cachewarden.cli.forgetful import Forgetful
 from cachewarden.cli.interruption import Interruption
 from cachewarden.cli.progress import Progress
 from cachewarden.cli.session import Session
-from cachewarden.model.caches import Filesystem, Look, Owner, Snapshot
+from cachewarden.model.caches import Look, Owner, Snapshot
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.findings import Fact, Mended
 from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge
@@ -17,7 +17,7 @@ from cachewarden.model.relocations import Errand, Moved, MoveOrder, Phase
 from cachewarden.record import Recorder
 from cachewarden.service.moves import by_hand
 from cachewarden.service.talking import Hooks
-from cachewarden.service.workers import Workers
+from cachewarden.service.workers import Gone, Purged, Workers
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.journal import journald
 from cachewarden.system.memory import Store
@@ -57,8 +57,8 @@ class _Careful:
     def owners(self) -> tuple[Owner, ...]:
         return self._workers.owners()
 
-    def look(self, owner: Owner, hooks: Hooks) -> Look:
-        return self._workers.look(owner, hooks)
+    def look_at_all(self, owners: Sequence[Owner], hooks: Hooks) -> Iterator[tuple[Owner, Look | WorkerError]]:
+        return self._workers.look_at_all(owners, hooks)
 
     def examine(self, owner: Owner, hooks: Hooks) -> tuple[Fact, ...]:
         return self._workers.examine(owner, hooks)
@@ -66,9 +66,9 @@ class _Careful:
     def mend(self, owner: Owner, hooks: Hooks) -> tuple[Mended, ...]:
         return self._workers.mend(owner, hooks)
 
-    def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
+    def purge_all(self, actions: Sequence[Purge], hooks: Hooks, gone: Gone) -> Iterator[Purged]:
         self._interruption.acting = True
-        return self._workers.purge(action, hooks)
+        return self._workers.purge_all(actions, hooks, gone)
 
     def move(self, owner: Owner, order: MoveOrder, hooks: Hooks) -> tuple[Moved, ...]:
         self._interruption.acting = order.errand is not Errand.CHECK

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from cachewarden.decide.planner import decide, fingerprints
-from cachewarden.model.caches import Filesystem, Owner, Problem, Snapshot
+from cachewarden.model.caches import Filesystem, Look, Owner, Problem, Snapshot
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge, Relocate, RemovedEntry
 from cachewarden.model.policies import Settings
@@ -35,21 +35,26 @@ _AID = 20 * NANOSECONDS
 
 @dataclass(slots=True)
 class _Done:
-    """What the rounds of a cycle add up to, and what a purge that is under way removed so far."""
+    """What the rounds of a cycle add up to, and what purges that are under way removed so far."""
 
     id: str
     trigger: str
     started: Instant
     plans: list[Plan] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
-    current: list[RemovedEntry] = field(default_factory=list)
+    current: dict[int, tuple[Purge, list[RemovedEntry]]] = field(default_factory=dict)
     until: Instant | None = None
 
-    def so_far(self, action: Purge, now: Instant) -> CycleRecord:
+    def so_far(self, now: Instant) -> CycleRecord:
         """What is to be remembered if this is the last that is heard of the cycle."""
-        freed = Bytes(sum(entry.freed for entry in self.current))
-        under_way = Outcome(action.policy, "purge", action.cache, tuple(self.current), freed, incomplete=True)
-        return CycleRecord(self.id, self.trigger, self.started, now, Plan(), (*self.outcomes, under_way))
+        under_way = (
+            Outcome(
+                action.policy, "purge", action.cache, tuple(gone), Bytes(sum(entry.freed for entry in gone)),
+                incomplete=True,
+            )
+            for action, gone in self.current.values()
+        )  # fmt: skip
+        return CycleRecord(self.id, self.trigger, self.started, now, Plan(), (*self.outcomes, *under_way))
 
 
 class Cycle:
@@ -78,28 +83,37 @@ class Cycle:
 
     def look(self, settings: Settings) -> Snapshot:
         """What is there now, of every owner that the settings name. A lost worker costs its owner's part."""
-        looks = []
-        blind = False
         self._aided = {}
-        hooks = replace(self._hooks, beat=self._beat_looking)
+        looks: dict[int, Look] = {}
+        blind = False
         problems: list[Problem] = []
         owners = list(_chosen(self._workers.owners(), settings, problems))
         self._moves.owners = {owner.name: owner for owner in owners}
-        for owner in owners:
-            if not self._hooks.may_go_on():
-                break
-            try:
-                with no_search_for_cycles():
-                    looks.append(self._workers.look(owner, hooks))
-            except WorkerError as error:
-                problems.append(Problem(owner.home, str(error)))
-                blind = True
-        snapshot = assemble(looks, problems, settings, self._clock.now(), blind=blind)
+        hooks = replace(
+            self._hooks, beat=self._beat_looking, hurries=lambda: self._has_to_act(looks.values(), settings)
+        )
+        with no_search_for_cycles():
+            for owner, seen in self._workers.look_at_all(owners, hooks):
+                if isinstance(seen, WorkerError):
+                    problems.append(Problem(owner.home, str(seen)))
+                    blind = True
+                else:
+                    looks[owner.uid] = seen
+        # They come as they come; what is decided must not depend on that.
+        in_order = [looks[owner.uid] for owner in owners if owner.uid in looks]
+        snapshot = assemble(in_order, problems, settings, self._clock.now(), blind=blind)
         # Else the plan would make good once more what first aid made good meanwhile.
         disks = tuple(self._aided.get(each.device, each) for each in snapshot.filesystems)
         snapshot = replace(snapshot, filesystems=disks)
         self.seen = self._remembering.recall(replace(snapshot, online=self._online()), settings)
         return self.seen
+
+    def _has_to_act(self, looks: Iterable[Look], settings: Settings) -> bool:
+        """Whether a disk is short, and what was seen so far has something to go from it."""
+        if self._aided:
+            return True
+        seen = assemble(looks, (), settings, self._clock.now(), blind=True)
+        return bool(decide(seen, urgent(settings)).actions)
 
     def _beat_looking(self) -> None:
         self._hooks.beat()
@@ -232,28 +246,25 @@ class Cycle:
         return self._moves.after(known, move, moved, settings)
 
     def _act(self, purges: list[Purge], done: _Done) -> list[Outcome]:
-        outcomes: list[Outcome] = []
+        """The outcomes, in the order of the plan."""
         self._latest = {}
-        for action in purges:
-            if not self._may_go_on(done):
-                break
-            done.current.clear()
-            outcome, filesystem = self._workers.purge(action, self._telling(action, done))
-            outcomes.append(outcome)
-            done.outcomes.append(outcome)
-            if filesystem:
-                self._latest[filesystem.device] = filesystem
-        return outcomes
+        done.current.clear()
+        outcomes: dict[int, Outcome] = {}
 
-    def _telling(self, action: Purge, done: _Done) -> Hooks:
-        """The hooks, with a note of what went now and then: a service that is killed has not forgotten it."""
-
-        def progress(entry: RemovedEntry) -> None:
-            done.current.append(entry)
-            self._remembering.note(lambda: done.so_far(action, self._clock.now()), self._clock.now())
+        def gone(action: Purge, entry: RemovedEntry) -> None:
+            """A note of what went now and then: a service that is killed has not forgotten it."""
+            done.current.setdefault(id(action), (action, []))[1].append(entry)
+            self._remembering.note(lambda: done.so_far(self._clock.now()), self._clock.now())
             self._hooks.progress(entry)
 
-        return replace(self._hooks, progress=progress, may_go_on=lambda: self._may_go_on(done))
+        hooks = replace(self._hooks, may_go_on=lambda: self._may_go_on(done))
+        for action, outcome, filesystem in self._workers.purge_all(purges, hooks, gone):
+            done.current.pop(id(action), None)
+            done.outcomes.append(outcome)
+            outcomes[id(action)] = outcome
+            if filesystem:
+                self._latest[filesystem.device] = filesystem
+        return [outcomes[id(action)] for action in purges if id(action) in outcomes]
 
     def _may_go_on(self, done: _Done) -> bool:
         return self._hooks.may_go_on() and (done.until is None or self._clock.now() < done.until)

@@ -12,6 +12,7 @@ from cachewarden.model.errors import ConfigError, UsageError
 from cachewarden.model.policies import Settings
 from cachewarden.service import preloading, worker
 from cachewarden.service.cycle import Cycle
+from cachewarden.service.local_workers import LocalWorkers
 from cachewarden.service.reaching import FILE as REACH
 from cachewarden.service.remembering import Remembering
 from cachewarden.service.talking import Hooks
@@ -19,7 +20,7 @@ from cachewarden.service.tracing import FILE as TRACE
 from cachewarden.service.tracing import LIMIT as TRACE_LIMIT
 from cachewarden.service.tracing import Tracing
 from cachewarden.service.worker import Whom
-from cachewarden.service.workers import LaunchedWorkers, LocalWorkers, Workers
+from cachewarden.service.workers import LaunchedWorkers, Workers
 from cachewarden.settings import loader
 from cachewarden.settings.vocabulary import KINDS_OF
 from cachewarden.system import privileges, state_folder, users

@@ -11,7 +11,7 @@ import select
 import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from cachewarden.discover import discover
@@ -27,6 +27,7 @@ from cachewarden.model.units import Bytes
 from cachewarden.relocate.records import Records
 from cachewarden.service import moving
 from cachewarden.service.sampling import Mark
+from cachewarden.service.sign_of_life import signs_of_life
 from cachewarden.service.wire import Channel, decoder, encoder
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.collector import no_search_for_cycles
@@ -84,6 +85,8 @@ LIMITS = {
 """The kinds of work there are, and what each may take."""
 OWN_LIMITS = {work: limits for work, limits in LIMITS.items() if not limits.chown}
 """Those there are in user mode."""
+SHOW_LIFE = {"look", "purge"}
+"""Those that several workers do at once: one that hangs is to be told from one that takes long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +251,8 @@ def serve(whom: Whom, stream: socket.socket, work: str) -> None:
             return
         if message[0] != work:
             raise WorkerError(f"started to {work}, and asked to {message[0][:80]!r}")
-        _answer(whom, stream, *message)
+        with signs_of_life(channel) if work in SHOW_LIFE else nullcontext():
+            _answer(whom, channel, stream, *message)
     except WorkerError as error:
         _complain(channel, str(error))
     except Exception as error:  # noqa: BLE001 - the one guard around an owner: its cycle is lost, no other
@@ -262,8 +266,7 @@ def _complain(channel: Channel, text: str) -> None:
         return
 
 
-def _answer(whom: Whom, stream: socket.socket, word: str, value: object) -> None:
-    channel = Channel(stream)
+def _answer(whom: Whom, channel: Channel, stream: socket.socket, word: str, value: object) -> None:
     if word == "look":
         send_look(channel, look(whom))
     elif word == "purge":
