@@ -6,7 +6,7 @@ from dataclasses import replace
 from cachewarden.ecosystems.base import Context, Ecosystem, Located, Measured, OneLook, Surroundings
 from cachewarden.ecosystems.bounds import XFS_INODE, Bounds, without_opened
 from cachewarden.ecosystems.conda_use import records_of
-from cachewarden.ecosystems.known import Known, holds
+from cachewarden.ecosystems.known import Known, holds, told
 from cachewarden.ecosystems.trees import reason
 from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Problem
 from cachewarden.model.units import Instant, within_time
@@ -65,7 +65,7 @@ def _dated(measured: Measured, known: MeasuredCache | None, now: Instant) -> Mea
     cache = measured.cache
     # What a process holds open is not in ``frees``, and will be when it is closed: no folder changes then.
     opened = {entry.path for entry in cache.entries if entry.held_open}
-    parts = tuple(part for part in cache.parts if not any(holds(part, path) for path in opened))
+    parts = told(part for part in cache.parts if not any(holds(part, path) for path in opened))
     verified = known.verified or now if known and measured.known else now
     return replace(measured, cache=replace(cache, parts=parts, verified=verified))
 

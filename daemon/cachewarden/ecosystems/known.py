@@ -18,6 +18,10 @@ _NEW = 600 * NANOSECONDS
 in steps of some milliseconds, and the clock of a file server may be minutes off."""
 
 
+_MOST_TEXT = 3 << 20
+_REST_OF_A_PART = 64
+
+
 class Known:
     """The parts of one cache, and their entries."""
 
@@ -75,6 +79,18 @@ def mark_of(folders: Iterable[tuple[str, os.stat_result]], *more: str) -> str:
         digest.update(line.encode("utf-8", "surrogatepass"))
     digest.update("\0".join(more).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
+
+
+def told(parts: Iterable[Part]) -> tuple[Part, ...]:
+    """As many as one message holds: what is beyond is walked the next time."""
+    found: list[Part] = []
+    left = _MOST_TEXT
+    for part in parts:
+        left -= len(part.path) * (1 if part.path.isascii() else 6) + _REST_OF_A_PART
+        if left < 0:
+            break
+        found.append(part)
+    return tuple(found)
 
 
 def _alone(entry: Entry) -> Entry:

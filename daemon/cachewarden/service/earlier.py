@@ -67,10 +67,11 @@ class NothingEarlier:
 class EarlierLooks:
     """The files in ``folder``, which are the caller's own. Trouble with them is nobody's trouble."""
 
-    def __init__(self, folder: str, *, free: Callable[[str], int]) -> None:
-        """``free`` tells the bytes that are free where a path is."""
+    def __init__(self, folder: str, *, free: Callable[[str], int], keeps: bool) -> None:
+        """``free`` tells the bytes that are free where a path is; without ``keeps`` nothing is written."""
         self._folder = folder
         self._free = free
+        self._keeps = keeps
         self._kept: dict[int, int] = {}
         self._kept_at: dict[int, Instant] = {}
 
@@ -84,14 +85,16 @@ class EarlierLooks:
             caches = _read(data) if data else ()
         except (OSError, ValueError, RecursionError, WorkerError, zlib.error):
             return ()
+        self._kept[owner.uid] = _print(caches)
         # A clock that was set back would make it true for long.
         return tuple(each for each in caches if each.verified and 0 <= now - each.verified < VERIFY_EVERY)
 
     def keep(self, owner: Owner, look: Look, now: Instant) -> None:
         """See ``Earlier``; what did not change is not written again."""
+        if not self._keeps or now - self._kept_at.get(owner.uid, Instant(0)) < _WRITE_EVERY:
+            return
         caches = tuple(_knowable(each) for each in look.caches if each.parts)
-        print_ = hash(tuple((each.cache.path, each.parts, each.verified) for each in caches))
-        if self._kept.get(owner.uid) == print_ or now - self._kept_at.get(owner.uid, Instant(0)) < _WRITE_EVERY:
+        if self._kept.get(owner.uid) == _print(caches):
             return
         try:
             if not caches and not durable.is_there(self._path(owner)):
@@ -103,7 +106,7 @@ class EarlierLooks:
             durable.write(self._path(owner), data)
         except OSError:
             return
-        self._kept[owner.uid], self._kept_at[owner.uid] = print_, now
+        self._kept[owner.uid], self._kept_at[owner.uid] = _print(caches), now
 
     def _is_ours(self) -> bool:
         """Root with another user's HOME (sudo) must not write where that user leads it."""
@@ -123,6 +126,11 @@ def files_of(folder: str) -> list[str]:
         return [name for name in durable.names(folder, 10_000) if _NAME.fullmatch(name)]
     except OSError:
         return []
+
+
+def _print(caches: tuple[MeasuredCache, ...]) -> int:
+    """What is the same while there is nothing to write."""
+    return hash(tuple((each.cache.path, each.parts, each.verified) for each in caches))
 
 
 def _knowable(cache: MeasuredCache) -> MeasuredCache:
