@@ -24,8 +24,8 @@ from cachewarden.model.relocations import (
 )
 from cachewarden.model.units import Bytes, Inodes, Instant, Seconds
 from cachewarden.service.cycle import Cycle
-from cachewarden.service.remembering import Remembering
 from cachewarden.service.hooks import Hooks
+from cachewarden.service.remembering import Remembering
 from cachewarden.system.ports import Space
 from fakes import FakeClock, FakeStore, OneByOne
 

@@ -24,6 +24,7 @@ from cachewarden.service.bell import Bell
 from cachewarden.service.config_watch import ConfigWatch
 from cachewarden.service.cycle import Cycle
 from cachewarden.service.damping import STEP, SUDDEN, Damping, puts_off
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.hurry import Hurry
 from cachewarden.service.mount_watch import MountWatch
 from cachewarden.service.program import Program
@@ -32,7 +33,6 @@ from cachewarden.service.reaching import Reaching
 from cachewarden.service.sampling import Crossing, Sampler, marks_of
 from cachewarden.service.schedule import Schedule
 from cachewarden.service.sizes import foretell
-from cachewarden.service.hooks import Hooks
 from cachewarden.service.watches import Watchers, ready_filenos
 from cachewarden.service.workers import LaunchedWorkers
 from cachewarden.system.clock import SystemClock
@@ -79,7 +79,7 @@ class Daemon:
         hooks = Hooks(
             may_go_on=lambda: not self._stopping, beat=self._beat, while_looking=lambda: self._sample(looking=True)
         )
-        self._cycle: Cycle = program.cycle(workers, self._store, hooks)
+        self._cycle: Cycle = program.cycle(workers, self._store, hooks, keeps=True)
         self._schedule = Schedule(self._bell.ring)
         self._watchers = Watchers(
             workers, self._recorder, lambda owner, told: self._cycle.heard(owner, told.cache, told.entries)

@@ -10,6 +10,7 @@ from cachewarden.model.errors import WorkerError
 from cachewarden.model.plans import Purge
 from cachewarden.model.relocations import Moved, MoveOrder
 from cachewarden.service import moving, worker
+from cachewarden.service.earlier import KnownOf, nothing_known
 from cachewarden.service.hooks import Hooks
 from cachewarden.service.worker import Whom
 
@@ -29,14 +30,16 @@ class LocalWorkers:
         """The caller."""
         return (self._whom().owner,)
 
-    def look_at_all(self, owners: Sequence[Owner], hooks: Hooks) -> Iterator[tuple[Owner, Look | WorkerError]]:
+    def look_at_all(
+        self, owners: Sequence[Owner], hooks: Hooks, known: KnownOf = nothing_known
+    ) -> Iterator[tuple[Owner, Look | WorkerError]]:
         """In this process: there is one owner."""
         for owner in owners:
             if not hooks.may_go_on():
                 return
             hooks.beat()
             try:
-                yield owner, worker.look(replace(self._whom(), owner=owner))
+                yield owner, worker.look(replace(self._whom(), owner=owner), known(owner))
             except WorkerError as error:
                 yield owner, error
 
