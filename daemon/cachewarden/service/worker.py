@@ -13,13 +13,13 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from cachewarden.discover import discover
 from cachewarden.ecosystems.base import Context, OneLook, Surroundings
 from cachewarden.measure import filesystem_of, measure_cache, references
 from cachewarden.model.caches import Cache, Entry, Filesystem, Look, MeasuredCache, Owner, Problem
 from cachewarden.model.errors import RefusedError, WorkerError
-from cachewarden.model.findings import Fact, Mended
 from cachewarden.model.plans import Chosen, Failure, Outcome, Purge, RemovedEntry
 from cachewarden.model.policies import ExtraCache
 from cachewarden.model.relocations import Moved, MoveOrder, MoveProgress, RelocationSeen
@@ -27,7 +27,6 @@ from cachewarden.model.units import Bytes
 from cachewarden.relocate.records import Records
 from cachewarden.service import moving
 from cachewarden.service.collecting import Collector
-from cachewarden.service.sampling import Mark
 from cachewarden.service.sign_of_life import signs_of_life
 from cachewarden.service.telling import tame, tell_look
 from cachewarden.service.wire import Channel, decoder, encoder
@@ -37,9 +36,12 @@ from cachewarden.system.files import RealFiles
 from cachewarden.system.processes import RealProcesses
 from cachewarden.system.runas import Limits
 
+if TYPE_CHECKING:
+    from cachewarden.model.findings import Fact, Mended
+
 _NEEDED_LATER = (
     "configparser", "copy", "ctypes", "difflib", "fnmatch", "glob", "grp", "hashlib", "json.decoder",
-    "json.encoder", "pwd", "shlex", "stringprep", "tempfile", "traceback", "zlib",
+    "json.encoder", "psutil", "pwd", "shlex", "stringprep", "tempfile", "traceback", "zlib",
     # json takes bytes for one of these by their first four.
     "encodings.utf_16", "encodings.utf_16_be", "encodings.utf_16_le", "encodings.utf_32", "encodings.utf_32_be",
     "encodings.utf_32_le", "encodings.utf_8_sig",
@@ -47,7 +49,8 @@ _NEEDED_LATER = (
     "watchdog.observers", "yaml",
     # What a look does without: a command that only looks does not load it.
     "cachewarden.act", "cachewarden.examine", "cachewarden.relocate.carrying", "cachewarden.relocate.errands",
-    "cachewarden.relocate.switching", "cachewarden.service.placing", "cachewarden.service.watcher",
+    "cachewarden.relocate.estate", "cachewarden.relocate.switching", "cachewarden.service.placing",
+    "cachewarden.service.watcher", "cachewarden.system.runner",
     "cachewarden.system.census", "cachewarden.system.sharing",
 )  # fmt: skip
 READ_ONLY = (
@@ -210,7 +213,7 @@ def purge(
         return PurgeReply(outcome, None)
 
 
-def examine(whom: Whom) -> tuple[Fact, ...]:
+def examine(whom: Whom) -> "tuple[Fact, ...]":
     """What there is to know about the ways of the owner."""
     from cachewarden import examine as examination
     from cachewarden.system import sharing
@@ -222,7 +225,7 @@ def examine(whom: Whom) -> tuple[Fact, ...]:
     return tuple(replace(each, place=tame(each.place), detail=tame(each.detail)) for each in facts)
 
 
-def mend(whom: Whom) -> tuple[Mended, ...]:
+def mend(whom: Whom) -> "tuple[Mended, ...]":
     """Mends the rights in the owner's shared caches; which they are is found here and never asked for."""
     from cachewarden.system import sharing
 
@@ -235,6 +238,9 @@ def preload() -> None:
     """Imports all that a worker may need later: an owner may not be able to read our interpreter's files."""
     for name in _NEEDED_LATER:
         importlib.import_module(name)
+    from cachewarden.model.findings import Fact, Mended
+    from cachewarden.service.sampling import Mark
+
     for each in (
         Purge, PurgeReply, Look, Entry, RemovedEntry, MeasuredCache, Filesystem, Mark, Fact, Mended, MoveOrder,
         MoveProgress, Moved, RelocationSeen, Cache,
@@ -279,8 +285,12 @@ def _answer(whom: Whom, channel: Channel, stream: socket.socket, word: str, valu
         reply = purge(whom, action, may_go_on=hear.may_go_on, progress=lambda gone: channel.send("gone", tell(gone)))
         channel.send("done", encoder(PurgeReply)(replace(reply, outcome=_in_short(reply.outcome))))
     elif word == "examine":
+        from cachewarden.model.findings import Fact
+
         channel.send("facts", encoder(tuple[Fact, ...])(examine(whom)))
     elif word == "mend":
+        from cachewarden.model.findings import Mended
+
         channel.send("mended", encoder(tuple[Mended, ...])(mend(whom)))
     elif word in {"move", BY_HAND}:
         _move(whom, stream, channel, decoder(MoveOrder)(value))
@@ -289,6 +299,7 @@ def _answer(whom: Whom, channel: Channel, stream: socket.socket, word: str, valu
 
         channel.send("placed", tame(placing.place(whom, value)))
     elif word == "watch":
+        from cachewarden.service.sampling import Mark
         from cachewarden.service.watcher import watch
 
         watch(whom, decoder(tuple[Mark, ...])(value), channel, stream)
