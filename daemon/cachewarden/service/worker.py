@@ -47,8 +47,10 @@ _NEEDED_LATER = (
     "encodings.utf_32_le", "encodings.utf_8_sig",
     "encodings.ascii", "encodings.idna", "encodings.latin_1", "encodings.unicode_escape", "encodings.utf_8",
     "watchdog.observers", "yaml",
-    # What a look does without: a command that only looks does not load it.
-    "cachewarden.act", "cachewarden.examine", "cachewarden.relocate.carrying", "cachewarden.relocate.errands",
+    # What a look does without, or one that finds nothing: a command that only looks does not load it.
+    "cachewarden.act", "cachewarden.ecosystems.conda_measure", "cachewarden.ecosystems.conda_repoint",
+    "cachewarden.ecosystems.pip_measure", "cachewarden.ecosystems.pip_repoint", "cachewarden.examine",
+    "cachewarden.relocate.carrying", "cachewarden.relocate.errands",
     "cachewarden.relocate.estate", "cachewarden.relocate.switching", "cachewarden.service.placing",
     "cachewarden.service.watcher", "cachewarden.system.runner",
     "cachewarden.system.census", "cachewarden.system.sharing",
