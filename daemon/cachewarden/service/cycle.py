@@ -152,7 +152,7 @@ class Cycle:
         return self._moves.cleared(self.look(settings, anew=anew), settings)
 
     def _first_look(self, settings: Settings) -> Snapshot:
-        """What is unchanged is not walked again, unless something is to be done: figures that are acted on are new."""
+        """What is unchanged is not walked again, unless something is to be done: what is acted on is known anew."""
         begun = self._clock.now()
         seen = self.look(settings, anew=False)
         is_new = all(each.verified is None or each.verified >= begun for each in seen.caches)

@@ -28,8 +28,8 @@ from cachewarden.relocate.records import Records
 from cachewarden.service import moving
 from cachewarden.service.collecting import Collector
 from cachewarden.service.sampling import Mark
-from cachewarden.service.telling import tame, tell_look
 from cachewarden.service.sign_of_life import signs_of_life
+from cachewarden.service.telling import tame, tell_look
 from cachewarden.service.wire import Channel, decoder, encoder
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.collector import no_search_for_cycles
@@ -332,11 +332,11 @@ def _in_short(outcome: Outcome) -> Outcome:
     left = _MOST_FAILURE_TEXT
     told: list[Failure] = []
     for each in outcome.failures:
-        tame = replace(each, path=tame(each.path), error=tame(each.error))
-        left -= len(tame.path) + len(tame.error)
+        short = replace(each, path=tame(each.path), error=tame(each.error))
+        left -= len(short.path) + len(short.error)
         if left < 0:
             break
-        told.append(tame)
+        told.append(short)
     if more := len(outcome.failures) - len(told):
         told.append(Failure(outcome.cache.path, f"{more} more could not be removed"))
     return replace(outcome, removed=(), failures=tuple(told))

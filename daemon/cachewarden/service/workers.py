@@ -73,7 +73,7 @@ class Workers(Protocol):
     ) -> Iterator[tuple[Owner, Look | WorkerError]]:
         """What the owners have, in whatever order it comes, or why that of one is not to be had.
 
-        None for those to whom nobody came before ``hooks.may_go_on`` said no. ``known`` tells what earlier looks found.
+        None for those to whom nobody came before ``hooks.may_go_on`` said no. ``known``: what earlier looks found.
         """
         ...
 
