@@ -13,8 +13,9 @@ from cachewarden.model.errors import WorkerError
 from cachewarden.model.forecasts import Size
 from cachewarden.model.plans import CycleRecord, Outcome, Purge
 from cachewarden.model.units import Instant
-from cachewarden.service.talking import Hooks
-from cachewarden.service.workers import Gone, KnownOf, Purged, nothing_known
+from cachewarden.service.earlier import KnownOf, nothing_known
+from cachewarden.service.hooks import Hooks
+from cachewarden.service.workers import Gone, Purged
 from cachewarden.system.memory import Memory, PastCycle, PastMove, PastRemoval, Sighting
 from cachewarden.system.ports import Folder, Mount, Space
 from cachewarden.system.regrets import Regret, Removals

@@ -17,11 +17,12 @@ from cachewarden.model.plans import Outcome, Purge, RemovedEntry
 from cachewarden.model.relocations import Errand, Moved, MoveOrder
 from cachewarden.service import worker
 from cachewarden.service.collecting import Collector
+from cachewarden.service.earlier import KnownOf, nothing_known
 from cachewarden.service.fleet import Bounds, Ended, Fleet, Task, Verdict, bounds_for
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.precedence import Precedence
 from cachewarden.service.talking import (
     STOP_SECONDS_OF_A_MOVE,
-    Hooks,
     Job,
     follow,
     hear_moves,
@@ -50,15 +51,9 @@ _NEVER_STARTED = {
 }
 
 
-KnownOf = Callable[[Owner], tuple[MeasuredCache, ...]]
 Gone = Callable[[Purge, RemovedEntry], None]
 Purged = tuple[Purge, Outcome, Filesystem | None]
 _Answer = TypeVar("_Answer")
-
-
-def nothing_known(_: Owner) -> tuple[MeasuredCache, ...]:
-    """All is to be walked."""
-    return ()
 
 
 class Workers(Protocol):
