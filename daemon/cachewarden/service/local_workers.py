@@ -53,7 +53,7 @@ class LocalWorkers:
         hooks.beat()
         return worker.mend(replace(self._whom(), owner=owner))
 
-    def purge_all(self, actions: Sequence[Purge], hooks: Hooks, gone: Gone) -> Iterator[Purged]:
+    def purge_all(self, actions: Sequence[Purge], hooks: Hooks, gone: "Gone") -> "Iterator[Purged]":
         """In this process, one after the other."""
         for action in actions:
             if not hooks.may_go_on():
