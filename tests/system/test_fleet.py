@@ -76,13 +76,11 @@ class Machine:
     workers: LaunchedWorkers
     at_work: AtWork
 
-    def look(self, first: Owner | None = None) -> dict[str, tuple[float, Look | WorkerError]]:
-        """By name: after how many seconds, and what."""
+    def look(self) -> dict[str, tuple[float, Look | WorkerError]]:
+        """By name: after how many seconds, and what. There is something to be done: nobody is waited for longer."""
         began = time.monotonic()
-        owners = sorted(self.owners, key=lambda owner: owner is not first)
-        return {
-            owner.name: (time.monotonic() - began, seen) for owner, seen in self.workers.look_at_all(owners, Hooks())
-        }
+        found = self.workers.look_at_all(self.owners, Hooks(hurries=lambda: True))
+        return {owner.name: (time.monotonic() - began, seen) for owner, seen in found}
 
     def everything(self) -> list[Purge]:
         """What a cycle would do that is to remove all."""
