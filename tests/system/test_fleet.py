@@ -45,19 +45,22 @@ FULL = Settings(
 
 
 class AtWork:
-    """How many workers there are at once, counted by themselves in memory that all share: a byte for each owner."""
+    """How many workers there are at once, counted by themselves in memory that all share: a pid for each owner."""
 
     def __init__(self, owners: list[Owner]) -> None:
         self._numbers = {owner.uid: number for number, owner in enumerate(owners)}
-        self._at_work, self._seen = mmap.mmap(-1, len(owners)), mmap.mmap(-1, len(owners))
+        self._pids = memoryview(mmap.mmap(-1, 4 * len(owners))).cast("I")
+        self._seen = mmap.mmap(-1, len(owners))
 
     @contextmanager
     def one_more(self, owner: Owner) -> Iterator[None]:
         number = self._numbers[owner.uid]
-        self._at_work[number] = 1
-        self._seen[number] = max(self._seen[number], sum(self._at_work[:]))
+        self._pids[number] = os.getpid()
+        # One that was killed has not said so.
+        now = sum(os.path.exists(f"/proc/{pid}") for pid in self._pids if pid)
+        self._seen[number] = max(self._seen[number], now)
         yield
-        self._at_work[number] = 0
+        self._pids[number] = 0
 
     @property
     def most(self) -> int:
