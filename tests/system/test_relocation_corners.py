@@ -18,6 +18,7 @@ from cachewarden.model.policies import ActionKind, Match, Policy, Settings
 from cachewarden.model.relocations import Errand, Method, Phase
 from cachewarden.service.cycle import Cycle
 from cachewarden.service.local_workers import LocalWorkers
+from cachewarden.service.workers import KnownOf, nothing_known
 from cachewarden.service.remembering import Remembering
 from cachewarden.service.talking import Hooks
 from cachewarden.system.clock import SystemClock
@@ -54,9 +55,11 @@ class CountingWorkers(LocalWorkers):
 
     looks = 0
 
-    def look_at_all(self, owners: Sequence[Owner], hooks: Hooks) -> Iterator[tuple[Owner, Look | WorkerError]]:
+    def look_at_all(
+        self, owners: Sequence[Owner], hooks: Hooks, known: KnownOf = nothing_known
+    ) -> Iterator[tuple[Owner, Look | WorkerError]]:
         self.looks += 1
-        return super().look_at_all(owners, hooks)
+        return super().look_at_all(owners, hooks, known)
 
 
 def cycle(place: House, otherwise: ActionKind) -> tuple[CountingWorkers, Cycle, Settings]:

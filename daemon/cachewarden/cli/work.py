@@ -17,7 +17,7 @@ from cachewarden.model.relocations import Errand, Moved, MoveOrder, Phase
 from cachewarden.record import Recorder
 from cachewarden.service.moves import by_hand
 from cachewarden.service.talking import Hooks
-from cachewarden.service.workers import Gone, Purged, Workers
+from cachewarden.service.workers import Gone, KnownOf, Purged, Workers, nothing_known
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.journal import journald
 from cachewarden.system.memory import Store
@@ -35,14 +35,20 @@ class Seen:
     store: Store
 
 
-def look(session: Session, settings: Settings | None = None, workers: Workers | None = None) -> Seen:
-    """Looks and decides; nothing is written. ``settings``: those of the configuration unless given."""
+def look(
+    session: Session, settings: Settings | None = None, workers: Workers | None = None, *, anew: bool = True
+) -> Seen:
+    """Looks and decides; nothing is written. ``settings``: those of the configuration unless given.
+
+    Not ``anew``: what is unchanged since an earlier look is taken from there, and this one is kept for the next.
+    """
     program = session.program
     settings = program.settings() if settings is None else settings
     workers = workers or program.workers()
     store = program.store(writable=False)
     with Progress(shown=session.output.error_terminal, doing=LOOKING):
-        snapshot, plan = program.cycle(workers, store, Hooks()).plan(settings)
+        cycle = program.cycle(workers, store, Hooks(), keeps=not anew and not program.system)
+        snapshot, plan = cycle.plan(settings, anew=anew)
     session.mention(store)
     return Seen(settings, snapshot, plan, store)
 
@@ -57,8 +63,10 @@ class _Careful:
     def owners(self) -> tuple[Owner, ...]:
         return self._workers.owners()
 
-    def look_at_all(self, owners: Sequence[Owner], hooks: Hooks) -> Iterator[tuple[Owner, Look | WorkerError]]:
-        return self._workers.look_at_all(owners, hooks)
+    def look_at_all(
+        self, owners: Sequence[Owner], hooks: Hooks, known: KnownOf = nothing_known
+    ) -> Iterator[tuple[Owner, Look | WorkerError]]:
+        return self._workers.look_at_all(owners, hooks, known)
 
     def examine(self, owner: Owner, hooks: Hooks) -> tuple[Fact, ...]:
         return self._workers.examine(owner, hooks)
@@ -96,7 +104,7 @@ def carry_out(session: Session, order: Order, workers: Workers | None = None) ->
         bar = Progress(shown=session.output.error_terminal, doing=LOOKING, total=order.expected)
         with interruption, bar:
             hooks = Hooks(may_go_on=interruption.may_go_on, progress=bar.removed, moving=bar.moving)
-            cycle = program.cycle(_Careful(workers, interruption), memory, hooks)
+            cycle = program.cycle(_Careful(workers, interruption), memory, hooks, keeps=True)
             record = cycle.run(order.settings, order.trigger)
         if journal := journald(verbose=session.options.verbose):
             Recorder(journal).cycle(record)

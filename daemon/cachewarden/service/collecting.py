@@ -10,6 +10,7 @@ from dataclasses import replace
 from cachewarden.model.caches import Entry, Filesystem, Look, MeasuredCache, Owner, Problem
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.relocations import RelocationSeen
+from cachewarden.service.telling import SEEN
 from cachewarden.service.wire import Message, decoder
 
 _MOST_MESSAGES = 20_000
@@ -39,7 +40,7 @@ class Collector:
         """Is sent the messages until ``seen``; WorkerError for anything else than a look."""
         for _ in range(_MOST_MESSAGES):
             word, value = yield
-            if word == "seen":
+            if word == SEEN:
                 caches = tuple(replace(cache, entries=tuple(entries)) for cache, entries in self._caches)
                 return Look(
                     caches, tuple(self._filesystems), tuple(self._problems), tuple(self._references),
@@ -54,6 +55,7 @@ class Collector:
             if not cache.cache.path.startswith("/") or cache.entries:
                 raise WorkerError("a cache without a place")
             self._weigh(cache.cache.path, cache.cache.source, cache.cache.ecosystem)
+            self._weigh(*(text for part in cache.parts for text in (part.path, part.mark)))
             self._caches.append((replace(cache, cache=replace(cache.cache, owner=self._owner)), []))
         elif word == "entries" and self._caches:
             self._take_entries(decoder(tuple[Entry, ...])(value))

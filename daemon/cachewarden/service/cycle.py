@@ -12,11 +12,12 @@ from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge, Relocate,
 from cachewarden.model.policies import Settings
 from cachewarden.model.units import NANOSECONDS, Bytes, Instant
 from cachewarden.service.assemble import assemble, at_rest, without
+from cachewarden.service.earlier import Earlier, NothingEarlier
 from cachewarden.service.first_aid import Kit, urgent
 from cachewarden.service.moves import Moves, begun, outcome_of
 from cachewarden.service.remembering import Remembering
 from cachewarden.service.talking import Hooks
-from cachewarden.service.workers import Workers
+from cachewarden.service.workers import Workers, nothing_known
 from cachewarden.system.collector import no_search_for_cycles
 from cachewarden.system.ports import Clock, Space
 
@@ -67,8 +68,13 @@ class Cycle:
         remembering: Remembering,
         hooks: Hooks,
         online: Callable[[], bool] = lambda: True,
+        earlier: Earlier | None = None,
     ) -> None:
-        """``hooks`` are asked and told while it goes on; ``online`` tells whether there is a way to a network."""
+        """``hooks`` are asked and told while it goes on; ``online`` tells whether there is a way to a network.
+
+        ``earlier``: what looks before this one found, in this process or another.
+        """
+        self._earlier = earlier or NothingEarlier()
         self._online = online
         self._workers = workers
         self._clock = clock
@@ -81,9 +87,13 @@ class Cycle:
         self.seen: Snapshot | None = None
         """The last snapshot, before anything was removed."""
 
-    def look(self, settings: Settings) -> Snapshot:
-        """What is there now, of every owner that the settings name. A lost worker costs its owner's part."""
+    def look(self, settings: Settings, *, anew: bool = True) -> Snapshot:
+        """What is there now, of every owner that the settings name. A lost worker costs its owner's part.
+
+        Not ``anew``: what is unchanged since an earlier look is as that one found it, link counts above all.
+        """
         self._aided = {}
+        begun = self._clock.now()
         looks: dict[int, Look] = {}
         blind = False
         problems: list[Problem] = []
@@ -93,12 +103,14 @@ class Cycle:
             self._hooks, beat=self._beat_looking, hurries=lambda: self._has_to_act(looks.values(), settings)
         )
         with no_search_for_cycles():
-            for owner, seen in self._workers.look_at_all(owners, hooks):
+            known = nothing_known if anew else lambda owner: self._earlier.of(owner, begun)
+            for owner, seen in self._workers.look_at_all(owners, hooks, known):
                 if isinstance(seen, WorkerError):
                     problems.append(Problem(owner.home, str(seen)))
                     blind = True
                 else:
                     looks[owner.uid] = seen
+                    self._earlier.keep(owner, seen, self._clock.now())
         # They come as they come; what is decided must not depend on that.
         in_order = [looks[owner.uid] for owner in owners if owner.uid in looks]
         snapshot = assemble(in_order, problems, settings, self._clock.now(), blind=blind)
@@ -134,10 +146,17 @@ class Cycle:
         """The program ends: what was only heard is written down."""
         self._remembering.leave()
 
-    def plan(self, settings: Settings) -> tuple[Snapshot, Plan]:
-        """What a cycle would do now. Nothing is written anywhere."""
+    def plan(self, settings: Settings, *, anew: bool = True) -> tuple[Snapshot, Plan]:
+        """What a cycle would do now. Nothing is done; ``anew`` as in ``look``."""
         self._moves.begin()
-        return self._moves.cleared(self.look(settings), settings)
+        return self._moves.cleared(self.look(settings, anew=anew), settings)
+
+    def _first_look(self, settings: Settings) -> Snapshot:
+        """What is unchanged is not walked again, unless something is to be done: figures that are acted on are new."""
+        begun = self._clock.now()
+        seen = self.look(settings, anew=False)
+        is_new = all(each.verified is None or each.verified >= begun for each in seen.caches)
+        return seen if is_new or not decide(seen, settings).actions else self.look(settings)
 
     def run(self, settings: Settings, trigger: str, *, prepare: bool = False) -> CycleRecord:
         """Looks, decides, acts; and looks again at the disks, since a full ext4 hides the first bytes freed.
@@ -146,7 +165,7 @@ class Cycle:
         """
         started = self._clock.now()
         self._moves.begin()
-        first = self.look(settings)
+        first = self._first_look(settings)
         done = _Done(uuid.uuid4().hex, trigger, started)
         last = self._rounds(self._settled(first, settings, done), settings, done)
         done.outcomes.extend(self._moves.refused())

@@ -76,7 +76,7 @@ class Daemon:
         hooks = Hooks(
             may_go_on=lambda: not self._stopping, beat=self._beat, while_looking=lambda: self._sample(looking=True)
         )
-        self._cycle: Cycle = program.cycle(workers, self._store, hooks)
+        self._cycle: Cycle = program.cycle(workers, self._store, hooks, keeps=True)
         self._schedule = Schedule(self._bell.ring)
         self._watchers = Watchers(
             workers, self._recorder, lambda owner, told: self._cycle.heard(owner, told.cache, told.entries)

@@ -12,7 +12,7 @@ from cachewarden.model.relocations import Moved, MoveOrder
 from cachewarden.service import moving, worker
 from cachewarden.service.talking import Hooks
 from cachewarden.service.worker import Whom
-from cachewarden.service.workers import Gone, Purged
+from cachewarden.service.workers import Gone, KnownOf, Purged, nothing_known
 
 
 class LocalWorkers:
@@ -26,14 +26,16 @@ class LocalWorkers:
         """The caller."""
         return (self._whom().owner,)
 
-    def look_at_all(self, owners: Sequence[Owner], hooks: Hooks) -> Iterator[tuple[Owner, Look | WorkerError]]:
+    def look_at_all(
+        self, owners: Sequence[Owner], hooks: Hooks, known: KnownOf = nothing_known
+    ) -> Iterator[tuple[Owner, Look | WorkerError]]:
         """In this process: there is one owner."""
         for owner in owners:
             if not hooks.may_go_on():
                 return
             hooks.beat()
             try:
-                yield owner, worker.look(replace(self._whom(), owner=owner))
+                yield owner, worker.look(replace(self._whom(), owner=owner), known(owner))
             except WorkerError as error:
                 yield owner, error
 

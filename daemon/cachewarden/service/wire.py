@@ -239,7 +239,10 @@ class Channel:
 
     def send(self, word: str, value: object = None) -> None:
         """OSError when the other side is gone; WorkerError when the message is too long."""
-        data = frame(word, value)
+        self.pass_on(frame(word, value))
+
+    def pass_on(self, data: bytes) -> None:
+        """Sends one message as ``frame`` makes it."""
         self._sending = True
         self._stream.sendall(data)
         self._sending = False

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from cachewarden.model.caches import Filesystem, Look, Owner
+from cachewarden.model.caches import Filesystem, Look, MeasuredCache, Owner
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.findings import Fact, Mended
 from cachewarden.model.plans import Outcome, Purge, RemovedEntry
@@ -28,6 +28,7 @@ from cachewarden.service.talking import (
     next_message,
     tell_purge,
 )
+from cachewarden.service.telling import SEEN, tell_caches
 from cachewarden.service.vouching import Voucher
 from cachewarden.service.wire import Channel, Message, decoder, encoder, frame
 from cachewarden.service.worker import BY_HAND, LIMITS, MOST_MENDED, PurgeReply
@@ -49,9 +50,15 @@ _NEVER_STARTED = {
 }
 
 
+KnownOf = Callable[[Owner], tuple[MeasuredCache, ...]]
 Gone = Callable[[Purge, RemovedEntry], None]
 Purged = tuple[Purge, Outcome, Filesystem | None]
 _Answer = TypeVar("_Answer")
+
+
+def nothing_known(_: Owner) -> tuple[MeasuredCache, ...]:
+    """All is to be walked."""
+    return ()
 
 
 class Workers(Protocol):
@@ -61,10 +68,12 @@ class Workers(Protocol):
         """Everybody who may be served."""
         ...
 
-    def look_at_all(self, owners: Sequence[Owner], hooks: Hooks) -> Iterator[tuple[Owner, Look | WorkerError]]:
+    def look_at_all(
+        self, owners: Sequence[Owner], hooks: Hooks, known: KnownOf = nothing_known
+    ) -> Iterator[tuple[Owner, Look | WorkerError]]:
         """What the owners have, in whatever order it comes, or why that of one is not to be had.
 
-        None for those to whom nobody came before ``hooks.may_go_on`` said no.
+        None for those to whom nobody came before ``hooks.may_go_on`` said no. ``known`` tells what earlier looks found.
         """
         ...
 
@@ -87,6 +96,15 @@ class Workers(Protocol):
     def move(self, owner: Owner, order: MoveOrder, hooks: Hooks) -> tuple[Moved, ...]:
         """Does an errand about the owner's moves."""
         ...
+
+
+def tell_known(known: Callable[[], tuple[MeasuredCache, ...]]) -> Iterator[bytes]:
+    """The request for a look; what is known is read only when its worker is there."""
+    caches = known()
+    yield frame("look", bool(caches))
+    if caches:
+        yield from tell_caches(caches)
+        yield frame(SEEN)
 
 
 def look_at(workers: Workers, owner: Owner, hooks: Hooks) -> Look:
@@ -181,10 +199,12 @@ class LaunchedWorkers:
         while self._hear(0.0):
             pass
 
-    def look_at_all(self, owners: Sequence[Owner], hooks: Hooks) -> Iterator[tuple[Owner, Look | WorkerError]]:
+    def look_at_all(
+        self, owners: Sequence[Owner], hooks: Hooks, known: KnownOf = nothing_known
+    ) -> Iterator[tuple[Owner, Look | WorkerError]]:
         """By a worker of each owner, several at once; whom nobody came to is first the next time."""
         left = {owner.uid: owner for owner in owners}
-        tasks = [self._look(owner) for owner in self._precedence.ordered(owners)]
+        tasks = [self._look(owner, known) for owner in self._precedence.ordered(owners)]
         try:
             for ended in Fleet(self, tasks, hooks, self._bounds).run():
                 owner = ended.task.owner
@@ -195,11 +215,11 @@ class LaunchedWorkers:
             for owner in left.values():
                 self._precedence.note(owner, Verdict.UNREACHED)
 
-    def _look(self, owner: Owner) -> Task[Look]:
+    def _look(self, owner: Owner, known: KnownOf) -> Task[Look]:
         return Task(
             owner,
             lambda: self.start(owner, "look"),
-            iter([frame("look")]),
+            tell_known(lambda: known(owner)),
             Collector(owner).collect(),
             lambda hurried: self._precedence.patience(owner, hurried=hurried),
         )
