@@ -50,9 +50,7 @@ def look(scene: Scene, known: MeasuredCache | None = None, *, hours: int = 1) ->
     located = scene.located or Located()
     surroundings = Surroundings(scene.owner, scene.environ, RealFiles())
     now = Instant(time.time_ns() + hours * HOUR)
-    found = measure_cache(
-        scene.cache, scene.ecosystem, located, surroundings, OwnProcesses(), now, known=known
-    )
+    found = measure_cache(scene.cache, scene.ecosystem, located, surroundings, OwnProcesses(), now, known=known)
     assert hasattr(found, "cache"), found
     return found.cache
 

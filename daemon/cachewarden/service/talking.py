@@ -14,8 +14,8 @@ from cachewarden.model.relocations import Moved, MoveProgress
 from cachewarden.model.text import printable
 from cachewarden.model.units import Bytes
 from cachewarden.model.worth import Regain
-from cachewarden.service.wire import Channel, Message, decoder, encoder, frame
 from cachewarden.service.telling import CHUNK
+from cachewarden.service.wire import Channel, Message, decoder, encoder, frame
 from cachewarden.service.worker import PurgeReply
 
 BEAT = 0.25

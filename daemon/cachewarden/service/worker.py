@@ -28,8 +28,8 @@ from cachewarden.relocate.records import Records
 from cachewarden.service import moving
 from cachewarden.service.collecting import Collector
 from cachewarden.service.sampling import Mark
-from cachewarden.service.telling import tame, tell_look
 from cachewarden.service.sign_of_life import signs_of_life
+from cachewarden.service.telling import tame, tell_look
 from cachewarden.service.wire import Channel, decoder, encoder
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.collector import no_search_for_cycles
