@@ -56,7 +56,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="smaller caches, fewer rounds")
     parser.add_argument("--only", choices=PARTS, action="append", help="this part; more than once: these")
     parser.add_argument("--rounds", type=int, help="default: 5, quick 3")
-    parser.add_argument("--minutes", type=float, help="of the idle service, for each mode; default: 10, quick 1")
+    parser.add_argument("--minutes", type=float, help="of the idle service, for each mode; default: 10, quick ½")
     parser.add_argument("--mode", choices=("user", "system"), action="append", help="of the idle service")
     parser.add_argument("--place", type=Path, default=Path("/var/tmp"), help="a folder on the disk to be measured on")
     parser.add_argument("--out", type=Path, help="the file of figures; parts that are not measured stay in it")
@@ -81,7 +81,7 @@ def main() -> int:
         options.place,
         options.quick,
         options.rounds or (3 if options.quick else 5),
-        options.minutes or (1 if options.quick else 10),
+        options.minutes or (0.5 if options.quick else 10),
         tuple(options.mode or ()),
     )
     out = options.out or (ROOT / "build" / "bench.json" if options.quick else FILE)

@@ -16,7 +16,7 @@ DAEMON = str(Path(cachewarden.__file__).resolve().parents[1])
 COMMAND = str(Path(sys.executable).with_name("cachewarden"))
 PER_PACKAGE = 250
 """Files of one package: of the order of those of a full distribution."""
-PASS, NOTHING = "python -c pass", "status of nothing"
+PASS, NOTHING, VERSION = "python -c pass", "status of nothing", "--version"
 _CACHES = ".cache", ".conda", "envs"
 
 
@@ -91,6 +91,10 @@ class Home:
             return {name: self.run(*words)}
 
         return way
+
+    def version(self) -> Taken:
+        """As a user asks for it: with no other option."""
+        return {VERSION: timed([COMMAND, VERSION], self._environ(self.path))}
 
     def twice(self, first: str, second: str, *words: str, cold: bool = False) -> Way:
         """A command of ours that never ran here before, and once more at once, with the same state."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.homes import NOTHING, PASS, Home
+from bench.homes import NOTHING, PASS, VERSION, Home
 from bench.parts import Size
 from bench.results import Beside, Found
 from bench.timing import Spent, Taken, in_process, in_turn
@@ -42,8 +42,8 @@ def measure(size: Size, found: Found, say: Callable[[str], None]) -> None:
         home = Home(Path(folder))
         home.run("status")  # from now on its modules are compiled, as those of an installed program are
         say("starts of commands")
-        times = in_turn([home.ours("--version", "--version"), *home.starts()], rounds)
-        found.group("a command", times, Beside("--version", PASS, 2.0), Beside(NOTHING, PASS))
+        times = in_turn([home.version, *home.starts()], rounds)
+        found.group("a command", times, Beside(VERSION, PASS, 2.0), Beside(NOTHING, PASS))
         preload()
         say("starts of workers")
         loop = home.theirs(_PASSES, "sh", "-c", f"for i in $(seq {_STARTS}); do {sys.executable} -c pass; done")
