@@ -178,16 +178,18 @@ def scale(part: Part) -> Lines:
 
 
 def owners(part: Part) -> Lines:
-    """A cycle of so many owners."""
+    """A cycle of so many owners, and the next with what it has kept."""
     rows = []
     for group in part["groups"]:
-        run, count = group["times"]["run"], group["count"]
-        wall, cpu = statistics.median(run["wall"]), statistics.median(run["cpu"])
-        spread = f"{seconds(min(run['wall']))} to {seconds(max(run['wall']))}"
-        each = [seconds(wall / count), seconds(cpu), seconds(cpu / count), _mb(max(run["peak"]))]
-        rows.append([group["what"], seconds(wall), spread, *each])
-    head = ["", "a cycle", "spread", "an owner", "processor time", "an owner", "peak of one process"]
-    yield from _grid(head, rows)
+        cells = [group["what"]]
+        for name in ("run, first", "run, second"):
+            run = group["times"][name]
+            wall, cpu = statistics.median(run["wall"]), statistics.median(run["cpu"])
+            cells.append(f"{seconds(wall)} ({seconds(min(run['wall']))}–{seconds(max(run['wall']))})")
+            cells += [seconds(wall / group["count"]), seconds(cpu), _mb(max(run["peak"]))]
+        rows.append(cells)
+    columns = ["each", "processor time", "peak of one process"]
+    yield from _grid(["", "first cycle", *columns, "second cycle", *columns], rows)
 
 
 def idle(part: Part) -> Lines:

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,7 +12,7 @@ from bench.homes import DAEMON, PASS, Home
 from bench.idle import SHIPPED
 from bench.parts import Size
 from bench.results import Beside, Found
-from bench.timing import Times, in_turn, timed
+from bench.timing import Taken, in_turn, timed
 from bench.walking import FIRST, SECOND, counting
 from builders.disks import LoopDisk, why_no_loop_disks
 from builders.machine import Machine
@@ -20,6 +21,7 @@ from builders.synthetic import conda_packages, pip_responses
 CONDA = 1_000, 10_000, 100_000, 1_000_000
 PIP = 1_000, 10_000, 100_000
 OWNERS = 1, 10, 50, 100, 200
+FIRST_CYCLE, SECOND_CYCLE = "run, first", "run, second"
 _FIRST_UID = 20_000
 _LARGE = 300_000
 """Of more files than this one round is taken: it takes minutes."""
@@ -86,19 +88,27 @@ def measure_owners(size: Size, found: Found, say: Callable[[str], None]) -> None
     if why := why_no_loop_disks():
         found.skip("cycles of many owners", f"serving all users needs root ({why})")
         return
-    environ = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "PYTHONPATH": DAEMON}
     for count in OWNERS[: size.of(len(OWNERS), 2)]:
         say(f"cycles of {count} owners")
         with TemporaryDirectory(dir=size.place) as folder:
             roster = Roster(Path(folder), count)
             _is_whole(roster, count)
-            ours = roster.arguments("run")
-            home = Home(Path(folder) / "home" / "root")
-            # 1: the disk of the machine may be fuller than the shipped policy wants, with nothing that helps.
-            ways = [lambda: {"run": timed(ours, environ, fine=(0, 1))}, home.starts()[0]]  # noqa: B023  # called below
-            times: Times = in_turn(ways, size.rounds)
-            found.group(f"{count} owners", times, Beside("run", PASS))
+            start = Home(Path(folder) / "home" / "root").starts()[0]
+            times = in_turn([partial(_cycles, roster), start], size.rounds)
+            found.group(f"{count} owner{'s' if count > 1 else ''}", times, Beside(FIRST_CYCLE, PASS))
             found.groups[-1]["count"] = count
+
+
+def _cycles(roster: Roster) -> Taken:
+    """One that knows nothing of any before, and the next."""
+    keep = {".cache", ".conda"}
+    ours = [path for path in roster.home("root").parent.glob("*/*") if path.name not in keep]
+    for path in (*ours, *(roster.folder / "state").iterdir()):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    environ = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "PYTHONPATH": DAEMON}
+    # 1: the disk of the machine may be fuller than the shipped policy wants, with nothing that helps.
+    names = FIRST_CYCLE, SECOND_CYCLE
+    return {name: timed(roster.arguments("run"), environ, fine=(0, 1)) for name in names}
 
 
 def _is_whole(roster: Roster, count: int) -> None:

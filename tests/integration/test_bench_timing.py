@@ -31,6 +31,14 @@ def test_children_that_a_command_waits_for_count_as_its_own() -> None:
     assert timed(["sh", "-c", f"{busy}; true"], ENVIRON).cpu > 0.1
 
 
+def test_what_a_command_leaves_behind_counts_too_but_not_by_the_clock() -> None:
+    busy = f"bytearray({MANY}); sum(range(30_000_000))"
+    spent = timed(["sh", "-c", f"({sys.executable} -c '{busy}' & )"], ENVIRON)
+    assert spent.cpu > 0.3
+    assert spent.peak > MANY
+    assert spent.wall < spent.cpu
+
+
 def test_a_command_that_fails_has_no_time() -> None:
     with pytest.raises(CommandFailedError, match="status 3: on its error"):
         timed(["sh", "-c", "echo on its error >&2; exit 3"], ENVIRON)
