@@ -23,7 +23,7 @@ from cachewarden.model.caches import Cache, Entry, Identity, Kind, Owner
 from cachewarden.model.plans import Chosen, Purge
 from cachewarden.model.units import Bytes, Inodes, Instant
 from cachewarden.service.hooks import Hooks
-from cachewarden.service.wire import encoder
+from cachewarden.service.wire import HERE, encoder
 from cachewarden.service.workers import LaunchedWorkers, look_at
 from cachewarden.system.launcher import NOT_STARTED
 
@@ -100,6 +100,7 @@ def ask(
             word, value = message
             if word == "gone":
                 gone.append(value[0])  # type: ignore[index]  # an honest worker's
+            if word in {"gone", HERE}:
                 continue
             if word == "done":
                 failures: Any = value[0][5]  # type: ignore[index]  # an honest worker's

@@ -584,6 +584,47 @@ def test_a_quota_is_asked_again_between_the_rounds() -> None:
     assert workers.used <= 91 * MIB
 
 
+class Yesterday:
+    """Earlier looks of which something is known of everybody."""
+
+    def __init__(self, *caches: MeasuredCache) -> None:
+        self.caches = caches
+        self.kept: list[str] = []
+
+    def of(self, owner: Owner, now: Instant) -> tuple[MeasuredCache, ...]:
+        return self.caches
+
+    def keep(self, owner: Owner, look: Look, now: Instant) -> None:
+        self.kept.append(owner.name)
+
+
+@pytest.mark.parametrize(("free", "looks"), [(900, [True]), (0, [True, False])])
+def test_what_is_acted_on_is_walked_anew_and_what_is_not_is_taken_from_earlier(free: int, looks: list[bool]) -> None:
+    old = replace(downloads(3), verified=Instant(makers.NOW - 1))
+    workers, earlier = FakeWorkers(world(old, free=free * MIB)), Yesterday(old)
+    cycle = Cycle(workers, FakeClock(makers.NOW), Remembering(FakeStore()), Hooks(), earlier=earlier)
+    record = cycle.run(Settings(policies=(FREE,)), "interval")
+    assert [bool(known) for known in workers.known or ()] == looks
+    assert bool(record.outcomes) is (free == 0)
+    assert earlier.kept == ["ann"] * len(looks)
+
+
+def test_what_was_walked_in_this_very_look_is_not_walked_twice() -> None:
+    new = replace(downloads(3), verified=makers.NOW)
+    workers = FakeWorkers(world(new))
+    cycle = Cycle(workers, FakeClock(makers.NOW), Remembering(FakeStore()), Hooks(), earlier=Yesterday(new))
+    assert cycle.run(Settings(policies=(FREE,)), "interval").outcomes
+    assert len(workers.known or ()) == 1
+
+
+def test_a_plan_is_of_a_new_walk_unless_that_is_not_wanted() -> None:
+    workers = FakeWorkers(world(downloads(3)))
+    cycle = Cycle(workers, FakeClock(makers.NOW), Remembering(FakeStore()), Hooks(), earlier=Yesterday(downloads(3)))
+    cycle.plan(Settings())
+    cycle.plan(Settings(), anew=False)
+    assert [bool(known) for known in workers.known or ()] == [False, True]
+
+
 def rested(workers: FakeWorkers, known: dict[int, Look], *policies: Policy) -> tuple[CycleRecord | None, FakeStore]:
     store = FakeStore()
     cycle = Cycle(workers, FakeClock(makers.NOW), Remembering(store), Hooks())

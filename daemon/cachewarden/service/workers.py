@@ -68,7 +68,7 @@ class Workers(Protocol):
     ) -> Iterator[tuple[Owner, Look | WorkerError]]:
         """What the owners have, in whatever order it comes, or why that of one is not to be had.
 
-        None for those to whom nobody came before ``hooks.may_go_on`` said no. ``known`` tells what earlier looks found.
+        None for those to whom nobody came before ``hooks.may_go_on`` said no. ``known``: what earlier looks found.
         """
         ...
 
@@ -262,7 +262,9 @@ class LaunchedWorkers:
         """
         went: dict[int, tuple[Purge, list[RemovedEntry]]] = {}
         tasks = [self._purge(action, gone, went) for action in actions]
-        for ended in Fleet(self, tasks, hooks, replace(self._bounds, dead=_PURGE_HANGS)).run():
+        for ended in Fleet(
+            self, tasks, hooks, replace(self._bounds, dead=min(self._bounds.dead, _PURGE_HANGS))
+        ).run():
             owner = ended.task.owner
             hung = ended.verdict is Verdict.HUNG
             self._spent[owner.uid] = float("inf") if hung else self._spent.get(owner.uid, 0.0) + ended.seconds
