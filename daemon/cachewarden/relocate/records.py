@@ -4,7 +4,6 @@ It is the owner's, and not the service's: what finishes a move after a kill runs
 nobody else about what to write into the owner's configuration.
 """
 
-import base64
 import dataclasses
 import json
 import os
@@ -119,6 +118,8 @@ def form(record: Relocation) -> bytes:
 
 def parse(data: bytes) -> Relocation | None:
     """What a file says; ``None`` for one that is no record of this version."""
+    import base64
+
     try:
         plain = json.loads(str(data, "ascii"))
         if not isinstance(plain, dict) or plain.pop("version", None) != VERSION:

@@ -19,7 +19,7 @@ from cachewarden.service.local_workers import LocalWorkers
 from cachewarden.service.reaching import FILE as REACH
 from cachewarden.service.remembering import Remembering
 from cachewarden.service.worker import Whom
-from cachewarden.settings import loader
+from cachewarden.settings.default import builtin, is_absent
 from cachewarden.settings.vocabulary import KINDS_OF
 from cachewarden.system import privileges, users
 from cachewarden.system.clock import SystemClock
@@ -82,9 +82,17 @@ class Program:
 
     def settings(self) -> Settings:
         """As configured now; ConfigError with every problem. ``owners`` narrows system mode alone."""
-        found = loader.load(RealFiles(), config=self.options.config, folder=self.config_folder)
+        found = self._configured()
         self._known = found if self.system else replace(found, owners=None)
         return self._known
+
+    def _configured(self) -> Settings:
+        """The parser is loaded only where there is something to parse."""
+        if self.options.config is None and is_absent(RealFiles(), self.config_folder):
+            return builtin()
+        from cachewarden.settings import loader
+
+        return loader.load(RealFiles(), config=self.options.config, folder=self.config_folder)
 
     def store(self, *, writable: bool) -> Store:
         """The memory; it works or says why not, and never raises. In system mode opened as the service does."""

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from cachewarden.model.findings import Fact, Mended
 
 _NEEDED_LATER = (
-    "configparser", "copy", "ctypes", "difflib", "fnmatch", "glob", "grp", "hashlib", "json.decoder",
+    "base64", "configparser", "copy", "ctypes", "difflib", "fnmatch", "glob", "grp", "hashlib", "json.decoder",
     "json.encoder", "psutil", "pwd", "shlex", "stringprep", "tempfile", "traceback", "zlib",
     # json takes bytes for one of these by their first four.
     "encodings.utf_16", "encodings.utf_16_be", "encodings.utf_16_le", "encodings.utf_32", "encodings.utf_32_be",
@@ -48,12 +48,12 @@ _NEEDED_LATER = (
     "encodings.ascii", "encodings.idna", "encodings.latin_1", "encodings.unicode_escape", "encodings.utf_8",
     "watchdog.observers", "yaml",
     # What a look does without, or one that finds nothing: a command that only looks does not load it.
-    "cachewarden.act", "cachewarden.ecosystems.conda_measure", "cachewarden.ecosystems.conda_repoint",
-    "cachewarden.ecosystems.pip_measure", "cachewarden.ecosystems.pip_repoint", "cachewarden.examine",
-    "cachewarden.relocate.carrying", "cachewarden.relocate.errands",
+    "cachewarden.act", "cachewarden.ecosystems.bounds", "cachewarden.ecosystems.conda_measure",
+    "cachewarden.ecosystems.conda_repoint", "cachewarden.ecosystems.pip_measure",
+    "cachewarden.ecosystems.pip_repoint", "cachewarden.examine", "cachewarden.relocate.carrying", "cachewarden.relocate.errands",
     "cachewarden.relocate.estate", "cachewarden.relocate.switching", "cachewarden.service.placing",
-    "cachewarden.service.watcher", "cachewarden.system.runner",
-    "cachewarden.system.census", "cachewarden.system.sharing",
+    "cachewarden.service.watcher", "cachewarden.system.census", "cachewarden.system.runner",
+    "cachewarden.system.sharing",
 )  # fmt: skip
 READ_ONLY = (
     "it is mounted read-only here, so nothing can be removed from it; where the sandbox of the service does that,"
