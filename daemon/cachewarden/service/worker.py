@@ -50,10 +50,10 @@ _NEEDED_LATER = (
     # What a look does without, or one that finds nothing: a command that only looks does not load it.
     "cachewarden.act", "cachewarden.ecosystems.bounds", "cachewarden.ecosystems.conda_measure",
     "cachewarden.ecosystems.conda_repoint", "cachewarden.ecosystems.pip_measure",
-    "cachewarden.ecosystems.pip_repoint", "cachewarden.examine", "cachewarden.relocate.carrying", "cachewarden.relocate.errands",
-    "cachewarden.relocate.estate", "cachewarden.relocate.switching", "cachewarden.service.placing",
-    "cachewarden.service.watcher", "cachewarden.system.census", "cachewarden.system.runner",
-    "cachewarden.system.sharing",
+    "cachewarden.ecosystems.pip_repoint", "cachewarden.examine", "cachewarden.relocate.carrying",
+    "cachewarden.relocate.errands", "cachewarden.relocate.estate", "cachewarden.relocate.switching",
+    "cachewarden.service.placing", "cachewarden.service.watcher", "cachewarden.system.census",
+    "cachewarden.system.runner", "cachewarden.system.sharing",
 )  # fmt: skip
 READ_ONLY = (
     "it is mounted read-only here, so nothing can be removed from it; where the sandbox of the service does that,"
