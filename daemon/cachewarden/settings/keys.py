@@ -55,7 +55,12 @@ def _duration(*examples: str, positive: bool) -> Parsed[Seconds]:
 VERSION = Key("version", Constant(1), "The version of this language.", required=True)
 """Required in the main file, optional in drop-ins."""
 
-INTERVAL = Key("interval", _duration("5m", "1h30m", positive=True), "A full look at least this often.", default="5m")
+INTERVAL = Key(
+    "interval",
+    _duration("5m", "1h30m", positive=True),
+    "Policies are applied this often, after a look unless a watcher is sure that nothing happened.",
+    default="5m",
+)
 REACT = Key(
     "react",
     Flag(),
