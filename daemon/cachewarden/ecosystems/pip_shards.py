@@ -275,7 +275,7 @@ def _mark_now(top: Folder, branch: str, entries: list[Entry]) -> str:
             path = path.rpartition("/")[0]
     start = branch.index("/") + 1
     try:
-        return mark_of([(path, top.below(path[start:])) for path in sorted(paths)])
+        return mark_of([(path, top.status_of(path[start:])) for path in sorted(paths)])
     except OSError:
         return ""
 
