@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from cachewarden.model.caches import Cache, Entry, Filesystem, Look, Owner, Quota
+from cachewarden.model.caches import Cache, Entry, Filesystem, Look, MeasuredCache, Owner, Quota
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.forecasts import Size
 from cachewarden.model.plans import CycleRecord, Outcome, Purge
 from cachewarden.model.units import Instant
-from cachewarden.service.talking import Hooks
+from cachewarden.service.earlier import KnownOf, nothing_known
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.workers import Gone, Purged
 from cachewarden.system.memory import Memory, PastCycle, PastMove, PastRemoval, Sighting
 from cachewarden.system.ports import Folder, Mount, Space
@@ -139,7 +140,12 @@ class FakeClock:
 
 
 class OneByOne:
-    """What ``Workers`` do for many at once, of ``look`` and ``purge`` for one, which the stand-in has."""
+    """What ``Workers`` do for many at once, of ``look`` and ``purge`` for one, which the stand-in has.
+
+    ``known`` gathers what they were told of earlier looks, for each look that they were asked for.
+    """
+
+    known: list[tuple[MeasuredCache, ...]] | None = None
 
     def look(self, owner: Owner, hooks: Hooks) -> Look:
         raise NotImplementedError
@@ -147,10 +153,13 @@ class OneByOne:
     def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
         raise NotImplementedError
 
-    def look_at_all(self, owners: Sequence[Owner], hooks: Hooks) -> Iterator[tuple[Owner, Look | WorkerError]]:
+    def look_at_all(
+        self, owners: Sequence[Owner], hooks: Hooks, known: KnownOf = nothing_known
+    ) -> Iterator[tuple[Owner, Look | WorkerError]]:
         for owner in owners:
             if not hooks.may_go_on():
                 return
+            self.known = [*(self.known or []), known(owner)]
             try:
                 yield owner, self.look(owner, hooks)
             except WorkerError as error:

@@ -17,8 +17,8 @@ from builders.launched import SERVICE, honest
 from cachewarden.model.caches import Owner
 from cachewarden.model.policies import Settings
 from cachewarden.service.cycle import Cycle
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.remembering import Remembering
-from cachewarden.service.talking import Hooks
 from cachewarden.service.worker import LIMITS, preload
 from cachewarden.service.workers import LaunchedWorkers
 from cachewarden.system.clock import SystemClock

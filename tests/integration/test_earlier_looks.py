@@ -56,7 +56,7 @@ def look(scene: Scene, known: MeasuredCache | None = None, *, hours: int = 1) ->
 
 
 def as_found(cache: MeasuredCache) -> tuple[object, ...]:
-    """All that a look tells of the entries, in no order. Reading alone moves no folder: access times are of the walk."""
+    """All that a look tells of the entries, in no order. Reading moves no folder: access times are of the walk."""
     entries = [replace(entry, last_used=None, signal=Signal.WRITTEN) for entry in cache.entries]
     return cache.size, sorted(entries, key=lambda entry: entry.path)
 

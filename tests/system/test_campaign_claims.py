@@ -39,7 +39,7 @@ from cachewarden.model.errors import WorkerError
 from cachewarden.model.plans import Outcome, RemovedEntry
 from cachewarden.model.policies import Match, Settings
 from cachewarden.model.units import Bytes, Inodes, Instant
-from cachewarden.service.talking import Hooks
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.wire import Channel, encoder
 from cachewarden.service.worker import PurgeReply
 from cachewarden.service.workers import look_at

@@ -21,7 +21,7 @@ from builders.launched import ENTRY, FILESYSTEM, LIMITS, Homes, launched, lying
 from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Owner, Problem, Quota
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.units import Bytes, Instant
-from cachewarden.service.talking import Hooks
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.wire import Channel, encoder
 from cachewarden.service.workers import look_at
 from cachewarden.system.runas import Limits

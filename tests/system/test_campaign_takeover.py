@@ -22,7 +22,7 @@ from builders.synthetic import conda_packages
 from cachewarden.model.caches import Cache, Entry, Identity, Kind, Owner
 from cachewarden.model.plans import Chosen, Purge
 from cachewarden.model.units import Bytes, Inodes, Instant
-from cachewarden.service.talking import Hooks
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.wire import HERE, encoder
 from cachewarden.service.workers import LaunchedWorkers, look_at
 from cachewarden.system.launcher import NOT_STARTED

@@ -21,8 +21,8 @@ from cachewarden.model.policies import Settings
 from cachewarden.model.units import Instant
 from cachewarden.model.watching import Extent
 from cachewarden.record import Recorder
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.opens import AFTER, MOST_OPENED, Opened
-from cachewarden.service.talking import Hooks
 from cachewarden.service.watches import Watchers, ready_filenos
 from cachewarden.service.wire import Channel
 from cachewarden.service.workers import LaunchedWorkers, look_at

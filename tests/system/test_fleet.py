@@ -23,8 +23,8 @@ from cachewarden.model.policies import ActionKind, Amount, Keep, Marks, Policy, 
 from cachewarden.model.units import Seconds
 from cachewarden.service.cycle import Cycle
 from cachewarden.service.fleet import Bounds
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.remembering import Remembering
-from cachewarden.service.talking import Hooks
 from cachewarden.service.wire import frame
 from cachewarden.service.worker import LIMITS, preload
 from cachewarden.service.workers import LaunchedWorkers

@@ -12,7 +12,7 @@ from builders.hanging import hanging_mount
 from builders.synthetic import pip_responses
 from cachewarden.model.caches import Owner
 from cachewarden.model.errors import WorkerError
-from cachewarden.service.talking import Hooks
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.worker import Whom, preload, serve
 from cachewarden.service.workers import LaunchedWorkers, look_at
 from cachewarden.system.files import RealFiles

@@ -14,7 +14,7 @@ from cachewarden.model.relocations import Errand, Heading, Method, Moved, MoveOr
 from cachewarden.model.units import Bytes, Instant
 from cachewarden.relocate import places
 from cachewarden.relocate.records import form
-from cachewarden.service.talking import Hooks
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.wire import Channel, encoder
 from cachewarden.service.worker import BY_HAND, LIMITS, PATIENCE
 from cachewarden.service.workers import look_at

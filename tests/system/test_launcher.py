@@ -19,7 +19,7 @@ from builders.launched import ENTRY
 from cachewarden.model.caches import Cache, Entry, MeasuredCache, Owner
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.units import Bytes
-from cachewarden.service.talking import Hooks
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.wire import Channel, encoder
 from cachewarden.service.worker import LIMITS as REAL_LIMITS
 from cachewarden.service.worker import OWN_LIMITS, preload

@@ -17,10 +17,10 @@ from cachewarden.model.errors import WorkerError
 from cachewarden.model.policies import ActionKind, Match, Policy, Settings
 from cachewarden.model.relocations import Errand, Method, Phase
 from cachewarden.service.cycle import Cycle
+from cachewarden.service.earlier import KnownOf, nothing_known
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.local_workers import LocalWorkers
 from cachewarden.service.remembering import Remembering
-from cachewarden.service.talking import Hooks
-from cachewarden.service.workers import KnownOf, nothing_known
 from cachewarden.system.clock import SystemClock
 from fakes import FakeStore
 

@@ -22,8 +22,8 @@ from cachewarden.model.relocations import Moved, MoveOrder
 from cachewarden.model.units import Bytes, Instant, Seconds
 from cachewarden.model.worth import Facts, Regain
 from cachewarden.service.cycle import Cycle
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.remembering import Remembering
-from cachewarden.service.talking import Hooks
 from cachewarden.system.regrets import Gone, matches
 from fakes import FakeClock, FakeStore, OneByOne
 from makers import MIB, NOW, cache, entry, gone, marks, owner, plan, policy, settings, share, snapshot

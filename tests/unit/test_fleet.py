@@ -10,8 +10,9 @@ import makers
 from cachewarden.model.caches import Owner
 from cachewarden.model.errors import WorkerError
 from cachewarden.service.fleet import Bounds, Ended, Fleet, Task, Verdict, bounds_for
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.precedence import SHORT, Precedence
-from cachewarden.service.talking import Hooks, Job
+from cachewarden.service.talking import Job
 from cachewarden.service.wire import Channel, Message, frame
 
 STEP = 0.5

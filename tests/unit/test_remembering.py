@@ -12,8 +12,8 @@ from cachewarden.model.relocations import Moved, MoveOrder
 from cachewarden.model.units import NANOSECONDS, Instant
 from cachewarden.model.worth import Facts, Regain, Signal
 from cachewarden.service.cycle import Cycle
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.remembering import MOST_OPENED, Remembering
-from cachewarden.service.talking import Hooks
 from cachewarden.system.memory import Sighting
 from fakes import FakeClock, FakeStore, OneByOne
 from makers import DAY, NOW, ago, cache, entry, filesystem, owner

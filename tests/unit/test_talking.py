@@ -11,7 +11,8 @@ from cachewarden.model.errors import WorkerError
 from cachewarden.model.plans import Chosen, Holder, Outcome, Purge, RemovedEntry
 from cachewarden.model.relocations import Moved, MoveProgress, Phase
 from cachewarden.model.units import Bytes, Inodes
-from cachewarden.service.talking import STOP_SECONDS_OF_A_MOVE, Hooks, Job, follow, hear_moves, next_message
+from cachewarden.service.hooks import Hooks
+from cachewarden.service.talking import STOP_SECONDS_OF_A_MOVE, Job, follow, hear_moves, next_message
 from cachewarden.service.wire import Channel, encoder
 from cachewarden.service.worker import PurgeReply
 from makers import cache, entry

@@ -18,8 +18,8 @@ from cachewarden.model.relocations import (
     RelocationSeen,
 )
 from cachewarden.model.units import Bytes
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.moves import Moves
-from cachewarden.service.talking import Hooks
 from cachewarden.service.turns import Turns
 from fakes import OneByOne
 

@@ -15,9 +15,10 @@ from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge
 from cachewarden.model.policies import ActionKind, Policy, Settings
 from cachewarden.model.relocations import Errand, Moved, MoveOrder, Phase
 from cachewarden.record import Recorder
+from cachewarden.service.earlier import KnownOf, nothing_known
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.moves import by_hand
-from cachewarden.service.talking import Hooks
-from cachewarden.service.workers import Gone, KnownOf, Purged, Workers, nothing_known
+from cachewarden.service.workers import Gone, Purged, Workers
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.journal import journald
 from cachewarden.system.memory import Store

@@ -149,6 +149,10 @@ class Ecosystem(Protocol):
     """Cheapest to lose first."""
     trees: tuple[str, ...]
     """Folders at the top of a cache that the tool itself never lists: whoever does, looks through the cache."""
+    grows_in: tuple[str, ...]
+    """Folders at the top, of a cache that is not watched whole, in which it grows as well."""
+    deep: tuple[str, ...]
+    """Names at the top below which such a cache grows where no watch sees it."""
 
     def locate(self, surroundings: Surroundings) -> Located:
         """Every place where the tool may keep a cache for this owner; nothing is opened below them."""

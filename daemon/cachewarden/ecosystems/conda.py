@@ -27,6 +27,8 @@ class Conda:
     name = "conda"
     kinds: tuple[Kind, ...] = (Kind.DEBRIS, Kind.LOG, Kind.INDEX, Kind.TARBALL, Kind.PACKAGE)
     trees: tuple[str, ...] = ()
+    grows_in: tuple[str, ...] = ("cache",)
+    deep: tuple[str, ...] = tuple(sorted(SCHEMES))
 
     def locate(self, surroundings: Surroundings) -> Located:
         """See ``conda_config``."""

@@ -41,6 +41,8 @@ class Pip:
     name = "pip"
     kinds: tuple[Kind, ...] = (Kind.DEBRIS, Kind.INDEX, Kind.DOWNLOAD, Kind.BUILT_WHEEL)
     trees: tuple[str, ...] = ("http", "http-v2", "wheels")
+    grows_in: tuple[str, ...] = ()
+    deep: tuple[str, ...] = ()
 
     def locate(self, surroundings: Surroundings) -> Located:
         """See ``pip_config``."""

@@ -1,25 +1,27 @@
 """One cycle: look, decide, act, and again until the marks are reached or nothing is left to take."""
 
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from cachewarden.decide.planner import decide, fingerprints
 from cachewarden.model.caches import Filesystem, Look, Owner, Problem, Snapshot
 from cachewarden.model.errors import WorkerError
-from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge, Relocate, RemovedEntry
-from cachewarden.model.policies import Settings
+from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge, Relocate, RemovedEntry, State
+from cachewarden.model.policies import ActionKind, Settings
 from cachewarden.model.units import NANOSECONDS, Bytes, Instant
 from cachewarden.service.assemble import assemble, at_rest, without
-from cachewarden.service.earlier import Earlier, NothingEarlier
+from cachewarden.service.earlier import Earlier, NothingEarlier, nothing_known
 from cachewarden.service.first_aid import Kit, urgent
-from cachewarden.service.moves import Moves, begun, outcome_of
+from cachewarden.service.hooks import Hooks
+from cachewarden.service.moves import Moves, begun, outcome_of, wants_attention
 from cachewarden.service.remembering import Remembering
-from cachewarden.service.talking import Hooks
-from cachewarden.service.workers import Workers, nothing_known
 from cachewarden.system.collector import no_search_for_cycles
 from cachewarden.system.ports import Clock, Space
+
+if TYPE_CHECKING:
+    from cachewarden.service.workers import Workers
 
 _MOST_ROUNDS = 100
 """Each round but the last removes something or finds something that cannot be removed."""
@@ -63,7 +65,7 @@ class Cycle:
 
     def __init__(
         self,
-        workers: Workers,
+        workers: "Workers",
         clock: Clock,
         remembering: Remembering,
         hooks: Hooks,
@@ -86,25 +88,34 @@ class Cycle:
         self._aided: dict[int, Filesystem] = {}
         self.seen: Snapshot | None = None
         """The last snapshot, before anything was removed."""
+        self.looks: dict[int, Look] = {}
+        """What it was put together from, by uid."""
 
-    def look(self, settings: Settings, *, anew: bool = True) -> Snapshot:
+    @property
+    def owners(self) -> Iterable[Owner]:
+        """Who was looked at."""
+        return self._moves.owners.values()
+
+    def look(self, settings: Settings, *, anew: bool = True, still: Mapping[int, Look] | None = None) -> Snapshot:
         """What is there now, of every owner that the settings name. A lost worker costs its owner's part.
 
         Not ``anew``: what is unchanged since an earlier look is as that one found it, link counts above all.
+        ``still``: looks by uid that hold, instead of new ones.
         """
         self._aided = {}
         begun = self._clock.now()
-        looks: dict[int, Look] = {}
         blind = False
         problems: list[Problem] = []
         owners = list(_chosen(self._workers.owners(), settings, problems))
         self._moves.owners = {owner.name: owner for owner in owners}
+        looks = self.looks = {owner.uid: still[owner.uid] for owner in owners if still and owner.uid in still}
+        unseen = [owner for owner in owners if owner.uid not in looks]
         hooks = replace(
             self._hooks, beat=self._beat_looking, hurries=lambda: self._has_to_act(looks.values(), settings)
         )
         with no_search_for_cycles():
             known = nothing_known if anew else lambda owner: self._earlier.of(owner, begun)
-            for owner, seen in self._workers.look_at_all(owners, hooks, known):
+            for owner, seen in self._workers.look_at_all(unseen, hooks, known):
                 if isinstance(seen, WorkerError):
                     problems.append(Problem(owner.home, str(seen)))
                     blind = True
@@ -152,7 +163,7 @@ class Cycle:
         return self._moves.cleared(self.look(settings, anew=anew), settings)
 
     def _first_look(self, settings: Settings) -> Snapshot:
-        """What is unchanged is not walked again, unless something is to be done: figures that are acted on are new."""
+        """What is unchanged is not walked again, unless something is to be done: what is acted on is known anew."""
         begun = self._clock.now()
         seen = self.look(settings, anew=False)
         is_new = all(each.verified is None or each.verified >= begun for each in seen.caches)
@@ -166,7 +177,7 @@ class Cycle:
         started = self._clock.now()
         self._moves.begin()
         first = self._first_look(settings)
-        done = _Done(uuid.uuid4().hex, trigger, started)
+        done = _Done(_new_id(), trigger, started)
         last = self._rounds(self._settled(first, settings, done), settings, done)
         done.outcomes.extend(self._moves.refused())
         record = CycleRecord(
@@ -185,6 +196,31 @@ class Cycle:
             self._kit.pack(last, settings)
         return record
 
+    def rest(
+        self, settings: Settings, trigger: str, known: Mapping[int, Look], *, prepare: bool = False
+    ) -> CycleRecord | None:
+        """A cycle in which nothing is to be done, by what is ``known`` and looks at all others.
+
+        ``None`` when anything may be: that takes a whole cycle, which looks at everybody.
+        """
+        started = self._clock.now()
+        self._moves.begin()
+        first = self.look(settings, anew=False, still=known)
+        if first.due or any(map(wants_attention, first.relocations)) or not self._hooks.may_go_on():
+            return None
+        with no_search_for_cycles():
+            plan = decide(first, settings)
+        if plan.actions or plan.shortfalls or _is_wanting(plan, settings):
+            return None
+        disks = first.filesystems
+        now = self._clock.now()
+        record = CycleRecord(_new_id(), trigger, started, now, plan, (), disks, disks, first.problems)
+        if self.looks.keys() - known.keys():
+            self._remembering.learn(first, record, settings)
+        if prepare:
+            self._kit.pack(first, settings)
+        return record
+
     def aid(self, settings: Settings, trigger: str, spaces: Mapping[str, Space]) -> CycleRecord | None:
         """Removes at once, without a look, what the last one found to be cheap, as the policies have it.
 
@@ -195,7 +231,7 @@ class Cycle:
         first = self._kit.unpack(spaces, started, settings.watch.interval)
         if first is None:
             return None
-        done = _Done(uuid.uuid4().hex, trigger, started, until=Instant(started + _AID))
+        done = _Done(_new_id(), trigger, started, until=Instant(started + _AID))
         last = self._rounds(first, urgent(settings), done)
         if not done.outcomes:
             return None
@@ -287,6 +323,19 @@ class Cycle:
 
     def _may_go_on(self, done: _Done) -> bool:
         return self._hooks.may_go_on() and (done.until is None or self._clock.now() < done.until)
+
+
+def _new_id() -> str:
+    """Of a cycle. Drawn as late as that: the module asks what kind of machine this is."""
+    from uuid import uuid4
+
+    return uuid4().hex
+
+
+def _is_wanting(plan: Plan, settings: Settings) -> bool:
+    """Whether a policy would act if it only could: what keeps it from that may be over. Reports act on nothing."""
+    telling = {policy.name for policy in settings.policies if policy.action is ActionKind.REPORT}
+    return any(each.state is State.TRIGGERED and each.policy not in telling for each in plan.standings)
 
 
 def _next(plan: Plan) -> tuple[Relocate | None, list[Purge]]:

@@ -41,6 +41,14 @@ class _File:
     caches: tuple[MeasuredCache, ...]
 
 
+KnownOf = Callable[[Owner], tuple[MeasuredCache, ...]]
+
+
+def nothing_known(_: Owner) -> tuple[MeasuredCache, ...]:
+    """All is to be walked."""
+    return ()
+
+
 class Earlier(Protocol):
     """What is known of owners' caches from earlier looks."""
 

@@ -16,7 +16,8 @@ from typing import Generic, Protocol, TypeVar
 
 from cachewarden.model.caches import Owner
 from cachewarden.model.errors import WorkerError
-from cachewarden.service.talking import BEAT, MESSAGE_SECONDS, MOST_BYTES, Hooks, Job
+from cachewarden.service.hooks import Hooks
+from cachewarden.service.talking import BEAT, MESSAGE_SECONDS, MOST_BYTES, Job
 from cachewarden.service.wire import HERE, Inbox, Message, frame
 
 SILENT = 3.0

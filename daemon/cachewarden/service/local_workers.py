@@ -3,16 +3,20 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from cachewarden.model.caches import Look, Owner
 from cachewarden.model.errors import WorkerError
-from cachewarden.model.findings import Fact, Mended
 from cachewarden.model.plans import Purge
 from cachewarden.model.relocations import Moved, MoveOrder
 from cachewarden.service import moving, worker
-from cachewarden.service.talking import Hooks
+from cachewarden.service.earlier import KnownOf, nothing_known
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.worker import Whom
-from cachewarden.service.workers import Gone, KnownOf, Purged, nothing_known
+
+if TYPE_CHECKING:
+    from cachewarden.model.findings import Fact, Mended
+    from cachewarden.service.workers import Gone, Purged
 
 
 class LocalWorkers:
@@ -39,17 +43,17 @@ class LocalWorkers:
             except WorkerError as error:
                 yield owner, error
 
-    def examine(self, owner: Owner, hooks: Hooks) -> tuple[Fact, ...]:
+    def examine(self, owner: Owner, hooks: Hooks) -> "tuple[Fact, ...]":
         """In this process."""
         hooks.beat()
         return worker.examine(replace(self._whom(), owner=owner))
 
-    def mend(self, owner: Owner, hooks: Hooks) -> tuple[Mended, ...]:
+    def mend(self, owner: Owner, hooks: Hooks) -> "tuple[Mended, ...]":
         """In this process."""
         hooks.beat()
         return worker.mend(replace(self._whom(), owner=owner))
 
-    def purge_all(self, actions: Sequence[Purge], hooks: Hooks, gone: Gone) -> Iterator[Purged]:
+    def purge_all(self, actions: Sequence[Purge], hooks: Hooks, gone: "Gone") -> "Iterator[Purged]":
         """In this process, one after the other."""
         for action in actions:
             if not hooks.may_go_on():

@@ -13,10 +13,10 @@ from cachewarden.model.policies import Settings
 from cachewarden.service import preloading, worker
 from cachewarden.service.cycle import Cycle
 from cachewarden.service.earlier import EarlierLooks, files_of
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.local_workers import LocalWorkers
 from cachewarden.service.reaching import FILE as REACH
 from cachewarden.service.remembering import Remembering
-from cachewarden.service.talking import Hooks
 from cachewarden.service.tracing import FILE as TRACE
 from cachewarden.service.tracing import LIMIT as TRACE_LIMIT
 from cachewarden.service.tracing import Tracing

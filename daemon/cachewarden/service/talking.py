@@ -14,6 +14,7 @@ from cachewarden.model.relocations import Moved, MoveProgress
 from cachewarden.model.text import printable
 from cachewarden.model.units import Bytes
 from cachewarden.model.worth import Regain
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.telling import CHUNK
 from cachewarden.service.wire import Channel, Message, decoder, encoder, frame
 from cachewarden.service.worker import PurgeReply
@@ -26,19 +27,6 @@ STOP_SECONDS_OF_A_MOVE = 20.0
 MOST_BYTES = 1 << 30
 _MOST_MOVES = 100
 _LONGEST_NAME = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """What the service wants to be asked and told while a worker is at work."""
-
-    may_go_on: Callable[[], bool] = lambda: True
-    beat: Callable[[], None] = lambda: None
-    progress: Callable[[RemovedEntry], None] = lambda _: None
-    moving: Callable[[MoveProgress], None] = lambda _: None
-    while_looking: Callable[[], None] = lambda: None
-    hurries: Callable[[], bool] = lambda: False
-    """Whether slow looks keep all others from something that is to be done."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What is found, in the messages in which it is told: by a worker to the service, and of earlier looks to a worker."""
+"""What is found, in the messages that tell it: by a worker to the service, and of earlier looks to a worker."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

@@ -332,11 +332,11 @@ def _in_short(outcome: Outcome) -> Outcome:
     left = _MOST_FAILURE_TEXT
     told: list[Failure] = []
     for each in outcome.failures:
-        tame = replace(each, path=tame(each.path), error=tame(each.error))
-        left -= len(tame.path) + len(tame.error)
+        short = replace(each, path=tame(each.path), error=tame(each.error))
+        left -= len(short.path) + len(short.error)
         if left < 0:
             break
-        told.append(tame)
+        told.append(short)
     if more := len(outcome.failures) - len(told):
         told.append(Failure(outcome.cache.path, f"{more} more could not be removed"))
     return replace(outcome, removed=(), failures=tuple(told))

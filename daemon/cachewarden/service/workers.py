@@ -17,11 +17,12 @@ from cachewarden.model.plans import Outcome, Purge, RemovedEntry
 from cachewarden.model.relocations import Errand, Moved, MoveOrder
 from cachewarden.service import worker
 from cachewarden.service.collecting import Collector
+from cachewarden.service.earlier import KnownOf, nothing_known
 from cachewarden.service.fleet import Bounds, Ended, Fleet, Task, Verdict, bounds_for
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.precedence import Precedence
 from cachewarden.service.talking import (
     STOP_SECONDS_OF_A_MOVE,
-    Hooks,
     Job,
     follow,
     hear_moves,
@@ -50,15 +51,9 @@ _NEVER_STARTED = {
 }
 
 
-KnownOf = Callable[[Owner], tuple[MeasuredCache, ...]]
 Gone = Callable[[Purge, RemovedEntry], None]
 Purged = tuple[Purge, Outcome, Filesystem | None]
 _Answer = TypeVar("_Answer")
-
-
-def nothing_known(_: Owner) -> tuple[MeasuredCache, ...]:
-    """All is to be walked."""
-    return ()
 
 
 class Workers(Protocol):
@@ -73,7 +68,7 @@ class Workers(Protocol):
     ) -> Iterator[tuple[Owner, Look | WorkerError]]:
         """What the owners have, in whatever order it comes, or why that of one is not to be had.
 
-        None for those to whom nobody came before ``hooks.may_go_on`` said no. ``known`` tells what earlier looks found.
+        None for those to whom nobody came before ``hooks.may_go_on`` said no. ``known``: what earlier looks found.
         """
         ...
 

@@ -13,7 +13,7 @@ from cachewarden.model.caches import Owner
 from cachewarden.model.errors import UsageError
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.relocations import Errand, Method, MoveOrder
-from cachewarden.service.talking import Hooks
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.workers import Workers, look_at
 
 
