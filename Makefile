@@ -10,7 +10,8 @@ help:
 	@echo "make setup        only set up: Debian packages, .venv with .venv/bin/cachewarden"
 	@echo "make test-unit    the fast ones alone"
 	@echo "make test-system  loop disks, other users, the package on booted Debians (root)"
-	@echo "make bench        side by side with what a user would run instead; as root also the copy of a move; what each order loses"
+	@echo "make bench        side by side with what a user would run instead: an hour or two, and the tables in docs/ are made anew;"
+	@echo "                  QUICK=1: minutes, into build/ alone; ONLY='walk purge'; the idle hour: ONLY=idle MINUTES=60 MODE=user"
 	@echo "make lint         ruff, mypy, import-linter"
 	@echo "make generate     schema, policy reference, manual pages and completions, from keys and parsers"
 	@echo "make demo         a throw-away home with real caches, a purge of it and (root) a move of it"
@@ -42,16 +43,9 @@ test-system:
 	@.ci/deb
 	$(BIN)/python -m pytest tests/system
 
-bench: dev
-	$(BIN)/python tests/bench/bench.py
-	@echo
-	$(BIN)/python tests/bench/speed.py
-	@echo
-	$(BIN)/python tests/bench/copying.py
-	@echo
-	$(BIN)/python tests/bench/judgement.py
-	@echo
-	$(BIN)/python tests/bench/idle.py --rounds 3
+bench:
+	@PYTHON=$(PYTHON) .ci/setup bench
+	PYTHONPATH=daemon:tests $(BIN)/python -m bench $(if $(QUICK),--quick) $(ONLY:%=--only %) $(if $(MINUTES),--minutes $(MINUTES)) $(MODE:%=--mode %)
 
 lint: dev
 	$(BIN)/ruff check .

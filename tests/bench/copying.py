@@ -1,94 +1,81 @@
-"""The copy of a move beside what a person would run: ratios of one run, since absolute times differ by the hour.
-
-usage: python tests/bench/copying.py [--small N] [--large N] [--rounds N]     (root: it mounts small disks)
-
-The usual sizes take a few minutes. `--small 100000 --large 2000`, caches of 100,000 small and 2,000 large files, take
-half an hour and 8 GB below the folder for temporary files.
+"""The copy of a move beside what a person would run.
 
 Ours: copied, on the device, and read back from it. Beside it `rsync -aHAX` with a sync, which reads nothing back; and
-`cp -a`, a sync, and a comparison of all contents by `diff -r` with empty caches. Rounds alternate.
+`cp -a`, a sync, and a comparison of all contents by `diff -r` with empty caches.
 """
 
-import argparse
-import os
 import shutil
-import statistics
 import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
+from bench.parts import Size
+from bench.results import Beside, Found
+from bench.timing import Taken, Way, forget, in_process, in_turn
 from builders.disks import LoopDisk, why_no_loop_disks
 from builders.synthetic import conda_packages, pip_responses
-from cachewarden.system.copying import Way, copy_tree
+from cachewarden.system.copying import Way as CopyingWay
+from cachewarden.system.copying import copy_tree
 from cachewarden.system.folders import open_folder
 
-
-def forget_caches() -> None:
-    """What follows reads from the devices."""
-    os.sync()
-    Path("/proc/sys/vm/drop_caches").write_text("3")
+OURS, RSYNC, COMPARED = "a move's copy", "rsync, sync", "cp -a, sync, diff -r"
 
 
 def ours(source: Path, target: Path) -> None:
+    """As a relocation copies."""
     target.mkdir()
     with open_folder(str(source)) as one, open_folder(str(target)) as other:
-        copy_tree(one, other, way=Way.MIRROR, trust=False, may_go_on=lambda: True, progress=lambda _: None)
+        copy_tree(one, other, way=CopyingWay.MIRROR, trust=False, may_go_on=lambda: True, progress=lambda _: None)
 
 
 def rsync(source: Path, target: Path) -> None:
+    """Nothing is read back."""
     subprocess.run(["rsync", "-aHAX", f"{source}/", f"{target}/"], check=True)
     subprocess.run(["sync", "-f", str(target)], check=True)
 
 
 def copy_and_compare(source: Path, target: Path) -> None:
+    """What gives the same certainty."""
     subprocess.run(["cp", "-a", str(source), str(target)], check=True)
     subprocess.run(["sync", "-f", str(target)], check=True)
-    forget_caches()
+    forget()
     subprocess.run(["diff", "-r", "--no-dereference", str(source), str(target)], check=True)
 
 
-WAYS: dict[str, Callable[[Path, Path], None]] = {"ours": ours, "rsync": rsync, "cp and diff": copy_and_compare}
+_WAYS: dict[str, Callable[[Path, Path], None]] = {OURS: ours, RSYNC: rsync, COMPARED: copy_and_compare}
 
 
-def compare(what: str, source: Path, disk: Path, rounds: int) -> None:
-    ways = {name: way for name, way in WAYS.items() if name != "rsync" or shutil.which("rsync")}
-    took: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, way in ways.items():
-            forget_caches()
-            began = time.perf_counter()
-            way(source, disk / "copy")
-            took[name].append(time.perf_counter() - began)
-            shutil.rmtree(disk / "copy")
-    medians = {name: statistics.median(times) for name, times in took.items()}
-    for name in ways:
-        ratio = "" if name == "ours" else f"   ours : {name} = {medians['ours'] / medians[name]:.2f}"
-        print(f"{what:34} {name:12} {medians[name]:8.2f} s{ratio}", flush=True)
+def _way(name: str, source: Path, target: Path) -> Way:
+    def way() -> Taken:
+        forget()
+        spent = in_process(lambda: _WAYS[name](source, target))
+        shutil.rmtree(target)
+        return {name: spent}
+
+    return way
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--small", type=int, default=20_000, help="files of the conda cache")
-    parser.add_argument("--large", type=int, default=300, help="large files of the pip cache")
-    parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
+def _compare(what: str, source: Path, disk: Path, size: Size, found: Found) -> None:
+    names = [name for name in _WAYS if name != RSYNC or shutil.which("rsync")]
+    times = in_turn([_way(name, source, disk / "copy") for name in names], size.rounds)
+    found.group(what, times, *(Beside(OURS, name) for name in names[1:]))
+
+
+def measure(size: Size, found: Found, say: Callable[[str], None]) -> None:
+    """Between two disks of their own (root)."""
     if why := why_no_loop_disks():
-        print(f"the copy of a move is not measured: {why}")
+        found.skip("the copy of a move", why)
         return
     if not shutil.which("rsync"):
-        print("rsync is missing: not compared with")
-    size = 200 + given.small // 100 + given.large * 2
-    with LoopDisk(size, mkfs_options=["-N", "300000"]) as home, LoopDisk(size, mkfs_options=["-N", "300000"]) as away:
-        conda_packages(home.path / "pkgs", max(1, given.small // 102), files=100, size=3000)
-        compare(f"conda cache, {given.small:,} files", home.path / "pkgs", away.path, given.rounds)
+        found.skip("rsync", "it is not on this machine: apt-get install rsync")
+    small, large = size.of(20_000, 2_000), size.of(300, 30)
+    room = 200 + small // 100 + large * 2
+    options = ["-N", "300000"]
+    with LoopDisk(room, mkfs_options=options) as home, LoopDisk(room, mkfs_options=options) as away:
+        say(f"copies of {small:,} small files")
+        conda_packages(home.path / "pkgs", max(1, small // 102), files=100, size=3000)
+        _compare(f"conda cache, {small:,} files", home.path / "pkgs", away.path, size, found)
         shutil.rmtree(home.path / "pkgs")
-        pip_responses(home.path / "pip", given.large, size=1_500_000)
-        compare(f"pip cache, {given.large:,} large files", home.path / "pip", away.path, given.rounds)
-
-
-if __name__ == "__main__":
-    main()
+        say(f"copies of {large:,} large files")
+        pip_responses(home.path / "pip", large, size=1_500_000)
+        _compare(f"pip cache, {large:,} large files", home.path / "pip", away.path, size, found)

@@ -1,15 +1,10 @@
-"""How often the bounds of a growth hold the true rate, on made-up growth with fixed seeds (docs/forecast.md).
-
-PYTHONPATH=daemon python tests/bench/forecast.py
-"""
+"""How often the bounds of a growth hold the true rate, on made-up growth with fixed seeds (docs/forecast.md)."""
 
 import random
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "daemon"))
-
+from bench.parts import Size
+from bench.results import Found
 from cachewarden.decide.forecast import Point, growth
 from cachewarden.model.forecasts import Growth
 
@@ -58,18 +53,24 @@ def measured(make: Callable[[random.Random, int], list[float]], days: int) -> li
     return found
 
 
-def main() -> None:
-    """Prints a table in Markdown."""
-    print("| growth | days | bounds hold the true rate | width of the bounds (median) | rate (median) |")
-    print("|---|---|---|---|---|")
-    for make in (swaying, drifting, weekdays, bursts):
+_GROWTHS = {
+    "levels sway by 200 around a line": swaying,
+    "daily changes by chance, as large as their mean": drifting,
+    "from Monday to Friday alone": weekdays,
+    "a large install on one day of five": bursts,
+}
+
+
+def measure(_: Size, found: Found, say: Callable[[str], None]) -> None:
+    """Of the same histories in every run."""
+    say("bounds of made-up growth")
+    for what, make in _GROWTHS.items():
         for days in (7, 14, 30):
-            found = measured(make, days)
-            holds = sum(each.low <= TRUE_RATE <= each.high for each in found) / len(found)
-            width = sorted(each.high - each.low for each in found)[len(found) // 2]
-            rate = sorted(each.per_day for each in found)[len(found) // 2]
-            print(f"| {make.__name__} | {days} | {holds:.0%} | {width:.0f} | {rate:.0f} |")
-
-
-if __name__ == "__main__":
-    main()
+            rates = measured(make, days)
+            holds = sum(each.low <= TRUE_RATE <= each.high for each in rates) / len(rates)
+            width = sorted(each.high - each.low for each in rates)[len(rates) // 2]
+            rate = sorted(each.per_day for each in rates)[len(rates) // 2]
+            found.row("forecast", **{
+                "growth": what, "days": str(days), "bounds hold the true rate": f"{holds:.0%}",
+                "width of the bounds (median)": f"{width:.0f}", "rate (median)": f"{rate:.0f}",
+            })  # fmt: skip

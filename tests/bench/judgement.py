@@ -1,22 +1,15 @@
 """What each order of removal loses on the three scenes, beside knowing the future; ratios of one run.
 
-usage: python tests/bench/judgement.py [--scene NAME] [--seeds N]
-
 Figures are seconds that installs waited for what had been removed: what was wanted for the first time is no order's
 fault and is not counted. Capacity is what may stand after a look, in percent of the bytes of all entries that the
 scene ever wants. The cache is looked at after every five minutes in which something was installed. docs/judgement.md
 says what the bound is.
 """
 
-import argparse
-import sys
-import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "daemon"))
-
+from bench.parts import Size
+from bench.results import Found
 from cachewarden.model.policies import ActionKind, Amount, Keep, Marks, Order, Policy, Settings
 from cachewarden.model.units import Seconds
 from cachewarden.simulate.bound import Clairvoyant, clairvoyant
@@ -49,10 +42,14 @@ class Row:
         self.of_lru = _ratio(self.ours, lost[NAMES.index(Order.LEAST_RECENTLY_USED)])
         self.of_bound, self.of_schedule = _ratio(self.ours, known.bound), _ratio(self.ours, known.schedule)
 
-    def __str__(self) -> str:
-        seconds = "".join(f"{each:>10.0f}" for each in (*self.lost, self.known.schedule, self.known.bound))
-        ratios = f"{self.of_bound:>9.2f}{self.of_schedule:>10.2f}{self.of_lru:>8.2f}"
-        return f"{self.scene:13}{self.seed:>4}{self.share:>4}%{seconds}{ratios}"
+    def cells(self) -> dict[str, str]:
+        """As the table has them; nothing is lost by anybody where a ratio is «-»."""
+        columns = {"scene": self.scene, "seed": str(self.seed), "room": f"{self.share}%"}
+        names = (*NAMES[:-1], "wiping all", "schedule", "bound")
+        lost = (*self.lost, self.known.schedule, self.known.bound)
+        columns |= {name: f"{seconds:,.0f}" for name, seconds in zip(names, lost, strict=True)}
+        of_bound = "-" if self.of_bound == float("inf") else f"{self.of_bound:.2f}"
+        return columns | {"of bound": of_bound, "of LRU": f"{self.of_lru:.2f}"}
 
 
 def _ratio(part: float, whole: float) -> float:
@@ -87,23 +84,11 @@ def verdict(found: list[Row]) -> Iterator[str]:
         yield f"{goal}: {f'missed {len(missed)} of {len(found)} times: {where}' if missed else 'met everywhere'}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scene", choices=tuple(SCENES), action="append")
-    parser.add_argument("--seeds", type=int, default=SEEDS)
-    options = parser.parse_args()
-    began = time.monotonic()
-    columns = "".join(f"{name[:9]:>10}" for name in (*NAMES, "schedule", "bound"))
-    print("Seconds lost; then cheapest-first as a part of the bound, of a schedule that knows the future, of the LRU")
-    print(f"{'scene':13}seed room{columns}{'/bound':>9}{'/schedule':>10}{'/lru':>8}")
-    found = []
-    for row in rows(options.scene or list(SCENES), options.seeds):
-        print(row, flush=True)
-        found.append(row)
-    for line in verdict(found):
-        print(line)
-    print(f"{time.monotonic() - began:.0f} s")
-
-
-if __name__ == "__main__":
-    main()
+def measure(size: Size, found: Found, say: Callable[[str], None]) -> None:
+    """All scenes; one seed in a short run."""
+    say("scenes replayed in each order")
+    seen = list(rows(list(SCENES), size.of(SEEDS, 1)))
+    for row in seen:
+        found.row("judgement", **row.cells())
+    for line in verdict(seen):
+        say(line)

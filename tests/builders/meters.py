@@ -31,11 +31,15 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """What a process did since its start: seconds of processor, bytes to disks, sleeps that ended."""
+    """What a process did since its start: seconds of processor, bytes to disks, sleeps that ended.
+
+    ``seconds`` and ``wakeups`` are its own; ``written`` and ``of_children`` count children that it waited for.
+    """
 
     seconds: float
     written: int
     wakeups: int
+    of_children: float = 0.0
 
 
 def tree(root: int) -> list[int]:
@@ -60,7 +64,10 @@ def effort(pid: int) -> Effort:
     for task in Path(f"/proc/{pid}/task").iterdir():
         fields = _fields(task / "status")
         wakeups += fields["voluntary_ctxt_switches"]
-    return Effort(_nanoseconds(pid) / 1e9, _fields(Path(f"/proc/{pid}/io"))["write_bytes"], wakeups)
+    # After the name, which may hold anything: cutime and cstime are fields 16 and 17 of proc(5).
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    of_children = (int(stat[13]) + int(stat[14])) / _TICKS
+    return Effort(_nanoseconds(pid) / 1e9, _fields(Path(f"/proc/{pid}/io"))["write_bytes"], wakeups, of_children)
 
 
 def _nanoseconds(pid: int) -> int:

@@ -17,6 +17,7 @@ from cachewarden.service.first_aid import Kit, urgent
 from cachewarden.service.hooks import Hooks
 from cachewarden.service.moves import Moves, begun, outcome_of, wants_attention
 from cachewarden.service.remembering import Remembering
+from cachewarden.service.rounds import credit, in_vain, less_to_free, what_is_next, whole
 from cachewarden.system.collector import no_search_for_cycles
 from cachewarden.system.ports import Clock, Space
 
@@ -28,8 +29,6 @@ _MOST_ROUNDS = 100
 _MOST_IN_VAIN = 10
 """Rounds in which nothing of an owner went, or next to nothing came of it, before others have their turn: whoever has
 a hundred entries that cannot go, or says that each of them is as large as the disk, would keep it full for all."""
-_LITTLE = 4
-"""A disk that gains less than one part in so many of what was hoped for gains little: somebody else writes, too."""
 
 
 _AID = 20 * NANOSECONDS
@@ -185,7 +184,7 @@ class Cycle:
             trigger=trigger,
             started_at=started,
             finished_at=self._clock.now(),
-            plan=_whole(done.plans),
+            plan=whole(done.plans),
             outcomes=tuple(done.outcomes),
             before=first.filesystems,
             after=last.filesystems,
@@ -235,7 +234,7 @@ class Cycle:
         last = self._rounds(first, urgent(settings), done)
         if not done.outcomes:
             return None
-        plan = replace(_whole(done.plans), shortfalls=(), skips=())
+        plan = replace(whole(done.plans), shortfalls=(), skips=())
         outcomes = tuple(done.outcomes)
         self._kit.tried([each for each in plan.actions if isinstance(each, Purge)], outcomes)
         self._aided |= {each.device: each for each in last.filesystems}
@@ -267,7 +266,7 @@ class Cycle:
         vain: Counter[int] = Counter()
         for _ in range(_MOST_ROUNDS):
             snapshot, plan = self._moves.cleared(snapshot, settings)
-            move, purges = _next(plan)
+            move, purges = what_is_next(plan)
             done.plans.append(replace(plan, actions=(move,) if move else tuple(purges)))
             if move:
                 snapshot = self._move(move, replace(snapshot, engaged=plan.engaged), settings, done)
@@ -277,10 +276,10 @@ class Cycle:
                 before = {each.device: each for each in snapshot.filesystems}
                 outcomes = self._act(purges, done)
                 self._remembering.judge(fingerprints(plan, snapshot), outcomes)
-                vain.update(_in_vain(snapshot, purges, outcomes, self._latest))
+                vain.update(in_vain(snapshot, purges, outcomes, self._latest))
                 snapshot = replace(without(snapshot, purges, outcomes, self._latest), engaged=plan.engaged)
                 snapshot = at_rest(snapshot, {uid for uid, rounds in vain.items() if rounds >= _MOST_IN_VAIN})
-                settings = _less_to_free(settings, _credit(before, outcomes, self._latest))
+                settings = less_to_free(settings, credit(before, outcomes, self._latest))
             if not self._may_go_on(done):
                 break
         # What is lacking must be said as it is, not as it would be after more removals.
@@ -338,40 +337,6 @@ def _is_wanting(plan: Plan, settings: Settings) -> bool:
     return any(each.state is State.TRIGGERED and each.policy not in telling for each in plan.standings)
 
 
-def _next(plan: Plan) -> tuple[Relocate | None, list[Purge]]:
-    """What comes first: a move, or the removals before the first move."""
-    first = next(iter(plan.actions), None)
-    if isinstance(first, Relocate):
-        return first, []
-    purges: list[Purge] = []
-    for action in plan.actions:
-        if isinstance(action, Relocate):
-            break
-        purges.append(action)
-    return None, purges
-
-
-def _in_vain(
-    seen: Snapshot, purges: list[Purge], outcomes: list[Outcome], latest: Mapping[int, Filesystem]
-) -> set[int]:
-    """The owners of whose caches nothing went, or by whose removals a disk gained little of what was hoped for.
-
-    What an entry frees, and that it went, is its owner's word. What the disk gained is ours.
-    """
-    free = {each.device: each.free for each in seen.filesystems}
-    devices = {(each.cache.owner.uid, each.cache.path): each.device for each in seen.caches}
-    hoped: Counter[tuple[int, int | None]] = Counter()
-    for action in purges:
-        uid = action.cache.owner.uid
-        hoped[uid, devices.get((uid, action.cache.path))] += action.frees + action.maybe
-    went = {outcome.cache.owner.uid for outcome in outcomes if outcome.removed}
-    vain = {outcome.cache.owner.uid for outcome in outcomes} - went
-    for (uid, device), hope in hoped.items():
-        if device in latest and device in free and (latest[device].free - free[device]) * _LITTLE < hope:
-            vain.add(uid)
-    return vain
-
-
 def _chosen(owners: tuple[Owner, ...], settings: Settings, problems: list[Problem]) -> Iterable[Owner]:
     if settings.owners is None:
         return owners
@@ -382,39 +347,3 @@ def _chosen(owners: tuple[Owner, ...], settings: Settings, problems: list[Proble
         if name not in known
     )
     return [owner for owner in owners if owner.name in settings.owners]
-
-
-def _credit(before: Mapping[int, Filesystem], outcomes: list[Outcome], latest: Mapping[int, Filesystem]) -> int:
-    """What a round freed. Where only bounds are known, what the disks gained decides, as far as the bounds allow."""
-    sure = sum(outcome.freed for outcome in outcomes)
-    gained = sum(each.free - before[device].free for device, each in latest.items() if device in before)
-    return min(max(sure, gained), sure + sum(outcome.maybe for outcome in outcomes))
-
-
-def _less_to_free(settings: Settings, freed: int) -> Settings:
-    """What was asked for by hand, less what an earlier round freed."""
-    policies = tuple(
-        policy if policy.to_free is None else replace(policy, to_free=Bytes(max(0, policy.to_free - freed)))
-        for policy in settings.policies
-    )
-    return replace(settings, policies=policies)
-
-
-def _whole(plans: list[Plan]) -> Plan:
-    """All rounds as one plan: every action, the first standings (why it acted), the last shortfalls and skips."""
-    if not plans:
-        return Plan()
-    taken = {
-        f"{action.cache.path}/{chosen.entry.path}"
-        for plan in plans
-        for action in plan.actions
-        if isinstance(action, Purge)
-        for chosen in action.entries
-    }
-    return Plan(
-        actions=tuple(action for plan in plans for action in plan.actions),
-        skips=tuple(skip for skip in plans[-1].skips if skip.path not in taken),
-        shortfalls=plans[-1].shortfalls,
-        standings=plans[0].standings if len(plans[0].standings) else plans[-1].standings,
-        engaged=plans[-1].engaged,
-    )
