@@ -61,7 +61,7 @@ def _described(machine: dict[str, Any]) -> str:
 def _when(part: Part) -> str:
     day, clock = part["taken_at"][:10], part["taken_at"][11:16]
     if not part["groups"] and part["rows"] and part["rows"][0]["table"] in _COMPUTED:
-        return f"Computed on {day}{', with fewer seeds' if part['quick'] else ''}."
+        return f"Computed on {day}{' by a short run' if part['quick'] else ''}."
     load = ", ".join(f"{each:.2f}" for each in part["load_before"])
     how = f"a {'short' if part['quick'] else 'full'} run of {_span(part['took_seconds'])}"
     return f"{day} {clock} UTC, load before {load}; {how}."

@@ -50,7 +50,6 @@ def measure(size: Size, found: Found, say: Callable[[str], None]) -> None:
             home.fill_conda(files)
             home.link_conda()
             _one(f"{files:,} conda files in use", files, home, home.pkgs, size, found)
-            home.drop_conda()
     for entries in PIP[: size.of(len(PIP), 2)]:
         say(f"a pip cache of {entries:,} entries")
         with _room(size, entries * 2) as folder:
