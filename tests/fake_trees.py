@@ -36,7 +36,7 @@ class Thing:
         size = len(self.content or b"")
         short = (form | self.mode, 1, self.device, 1, self.uid, self.uid, size, self.mtime, self.mtime, self.mtime)
         nanoseconds = {f"st_{which}time_ns": self.mtime * SECOND for which in "amc"}
-        return os.stat_result(short, nanoseconds)
+        return os.stat_result(short, {**nanoseconds, "st_blocks": 8 * bool(size)})
 
 
 def folder(mtime: int = 0, *, uid: int = UID, device: int = 1) -> Thing:
@@ -143,6 +143,9 @@ class FakeFolder:
 
     def node(self, name: str) -> Node:
         return Node(name, self._tree.at(self._below(name)).stat())
+
+    def below(self, path: str) -> os.stat_result:
+        return self._tree.at(self._below(path)).stat()
 
     def folder(self, name: str) -> Folder:
         thing = self._tree.at(self._below(name))

@@ -4,12 +4,18 @@ import errno
 import os
 import posixpath
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
-from cachewarden.model.caches import Cache, Entry, Quota
+from cachewarden.model.caches import Cache, Entry, Filesystem, Look, MeasuredCache, Owner, Quota
+from cachewarden.model.errors import WorkerError
 from cachewarden.model.forecasts import Size
-from cachewarden.model.plans import CycleRecord
+from cachewarden.model.plans import CycleRecord, Outcome, Purge
 from cachewarden.model.units import Instant
+from cachewarden.service.earlier import KnownOf, nothing_known
+from cachewarden.service.hooks import Hooks
+from cachewarden.service.workers import Gone, Purged
 from cachewarden.system.memory import Memory, PastCycle, PastMove, PastRemoval, Sighting
 from cachewarden.system.ports import Folder, Mount, Space
 from cachewarden.system.regrets import Regret, Removals
@@ -131,6 +137,39 @@ class FakeClock:
 
     def now(self) -> Instant:
         return self.time
+
+
+class OneByOne:
+    """What ``Workers`` do for many at once, of ``look`` and ``purge`` for one, which the stand-in has.
+
+    ``known`` gathers what they were told of earlier looks, for each look that they were asked for.
+    """
+
+    known: list[tuple[MeasuredCache, ...]] | None = None
+
+    def look(self, owner: Owner, hooks: Hooks) -> Look:
+        raise NotImplementedError
+
+    def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
+        raise NotImplementedError
+
+    def look_at_all(
+        self, owners: Sequence[Owner], hooks: Hooks, known: KnownOf = nothing_known
+    ) -> Iterator[tuple[Owner, Look | WorkerError]]:
+        for owner in owners:
+            if not hooks.may_go_on():
+                return
+            self.known = [*(self.known or []), known(owner)]
+            try:
+                yield owner, self.look(owner, hooks)
+            except WorkerError as error:
+                yield owner, error
+
+    def purge_all(self, actions: Sequence[Purge], hooks: Hooks, gone: Gone) -> Iterator[Purged]:
+        for action in actions:
+            if not hooks.may_go_on():
+                return
+            yield action, *self.purge(action, replace(hooks, progress=partial(gone, action)))
 
 
 class FakeStore:

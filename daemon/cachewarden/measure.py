@@ -6,8 +6,9 @@ from dataclasses import replace
 from cachewarden.ecosystems.base import Context, Ecosystem, Located, Measured, OneLook, Surroundings
 from cachewarden.ecosystems.bounds import XFS_INODE, Bounds, without_opened
 from cachewarden.ecosystems.conda_use import records_of
+from cachewarden.ecosystems.known import Known, holds, told
 from cachewarden.ecosystems.trees import reason
-from cachewarden.model.caches import Cache, Entry, Filesystem, Problem
+from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Problem
 from cachewarden.model.units import Instant, within_time
 from cachewarden.system.extents import MAY_SHARE
 from cachewarden.system.ports import Files, Folder, Processes
@@ -21,12 +22,17 @@ def measure_cache(
     processes: Processes,
     now: Instant,
     one_look: OneLook | None = None,
+    known: MeasuredCache | None = None,
 ) -> Measured | Problem:
-    """One cache with its entries and holds, or why it cannot be measured. One failing ecosystem stops no other."""
+    """One cache with its entries and holds, or why it cannot be measured. One failing ecosystem stops no other.
+
+    ``known`` is what an earlier look found of it: what is unchanged since is taken from there.
+    """
     context = Context(surroundings, located, processes, now, one_look or OneLook())
     try:
         with surroundings.files.open_folder(cache.path) as folder:
-            return _bounded(ecosystem.measure(cache, folder, context), folder, context)
+            measured = ecosystem.measure(cache, folder, context, Known(known))
+            return _dated(_bounded(measured, folder, context), known, now)
     except OSError as error:
         return Problem(cache.path, f"cannot be measured: {reason(error)}")
     except Exception as error:  # noqa: BLE001 - the one guard around an ecosystem: a bug in one stops no other
@@ -39,7 +45,7 @@ def _bounded(measured: Measured, folder: Folder, context: Context) -> Measured:
     problems = measured.problems
     type_ = files.mount_of(cache.cache.path).type
     if type_ in MAY_SHARE:
-        bounds = Bounds(folder, XFS_INODE if type_ == "xfs" else 0)
+        bounds = Bounds(folder, XFS_INODE if type_ == "xfs" else 0, known=measured.known)
         cache = bounds.cache(cache)
         if bounds.unasked:
             text = f"there was no time to ask which bytes {bounds.unasked} files share: they may free nothing"
@@ -47,7 +53,21 @@ def _bounded(measured: Measured, folder: Folder, context: Context) -> Measured:
     uid = cache.cache.owner.uid
     cache = without_opened(cache, context.processes.opened(uid, cache.cache.path))
     entries = tuple(map(_within_time, cache.entries))
-    return Measured(replace(cache, entries=entries, quota=files.quota(cache.cache.path, uid)), problems)
+    return replace(
+        measured,
+        cache=replace(cache, entries=entries, quota=files.quota(cache.cache.path, uid)),
+        problems=problems,
+    )
+
+
+def _dated(measured: Measured, known: MeasuredCache | None, now: Instant) -> Measured:
+    """With the parts that the next look may know, and since when nobody has walked all of it."""
+    cache = measured.cache
+    # What a process holds open is not in ``frees``, and will be when it is closed: no folder changes then.
+    opened = {entry.path for entry in cache.entries if entry.held_open}
+    parts = told(part for part in cache.parts if not any(holds(part, path) for path in opened))
+    verified = known.verified or now if known and measured.known else now
+    return replace(measured, cache=replace(cache, parts=parts, verified=verified))
 
 
 def _within_time(entry: Entry) -> Entry:

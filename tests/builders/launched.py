@@ -23,8 +23,8 @@ from cachewarden.model.worth import Facts, Regain
 from cachewarden.record import Recorder
 from cachewarden.service import worker
 from cachewarden.service.cycle import Cycle
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.remembering import Remembering
-from cachewarden.service.talking import Hooks
 from cachewarden.service.wire import Channel, encoder
 from cachewarden.service.workers import LaunchedWorkers
 from cachewarden.system.clock import SystemClock

@@ -15,7 +15,8 @@ import psutil
 
 from cachewarden import act
 from cachewarden.ecosystems.base import Context, Ecosystem, Located, Measured, Surroundings
-from cachewarden.model.caches import TRASH, Cache, Entry, Kind, Owner
+from cachewarden.ecosystems.known import Known
+from cachewarden.model.caches import TRASH, Cache, Entry, Kind, MeasuredCache, Owner
 from cachewarden.model.plans import Chosen, Outcome, Purge, RemovedEntry
 from cachewarden.model.units import Bytes, Inodes, Instant
 from cachewarden.system.files import RealFiles
@@ -59,10 +60,10 @@ class Scene:
         located = self.located if self.located is not None else self.ecosystem.locate(surroundings)
         return Context(surroundings, located, OwnProcesses(), Instant(time.time_ns()))
 
-    def measure(self) -> Measured:
+    def measure(self, known: MeasuredCache | None = None) -> Measured:
         """All entries, as they are now."""
         with open_folder(str(self.root)) as folder:
-            return self.ecosystem.measure(self.cache, folder, self.context())
+            return self.ecosystem.measure(self.cache, folder, self.context(), Known(known))
 
     def entries(self) -> dict[str, Entry]:
         """The entries by path; each path once."""

@@ -4,17 +4,16 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from builders.service import Service, blocks, eventually
 from builders.synthetic import conda_packages, half_packages, pip_responses
 
-COMMAND = str(Path(sys.executable).with_name("cachewarden"))
 CAP = """\
 version: 1
 watch: {interval: 1h}
@@ -29,58 +28,6 @@ keep: {newer_than: 0s}
 policies:
   - {name: all, match: {ecosystem: conda}, action: purge}
 """
-
-
-class Service:
-    """A daemon under test: its home, its configuration, and the process."""
-
-    def __init__(self, folder: Path) -> None:
-        self.home = folder / "home"
-        self.pip = self.home / ".cache" / "pip"
-        self.pkgs = self.home / ".conda" / "pkgs"
-        self.config = folder / "config" / "cachewarden.yaml"
-        self.state = folder / "state"
-        self.log = folder / "log"
-        for each in (self.home, self.config.parent):
-            each.mkdir()
-
-    def environment(self, **more: str) -> dict[str, str]:
-        return {"HOME": str(self.home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", **more}
-
-    def command(self, *words: str) -> list[str]:
-        options = ["--user", "--verbose", "--config", str(self.config), "--state-dir", str(self.state)]
-        return [COMMAND, *options, *words]
-
-    @contextmanager
-    def running(self, *words: str, **environ: str) -> Iterator["subprocess.Popen[bytes]"]:
-        with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                self.command("daemon", *words), env=self.environment(**environ), stderr=log, stdin=subprocess.DEVNULL
-            )
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait(10)
-
-    def said(self) -> str:
-        return self.log.read_text()
-
-
-def eventually(what: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.02)
-
-
-def blocks(path: Path) -> int:
-    """What ``du`` says; it stumbles over what vanishes meanwhile and says a sum all the same."""
-    done = subprocess.run(
-        ["du", "-s", "--block-size=1", str(path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    return int(done.stdout.split()[0])
 
 
 @pytest.fixture

@@ -39,9 +39,10 @@ from cachewarden.model.errors import WorkerError
 from cachewarden.model.plans import Outcome, RemovedEntry
 from cachewarden.model.policies import Match, Settings
 from cachewarden.model.units import Bytes, Inodes, Instant
-from cachewarden.service.talking import Hooks
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.wire import Channel, encoder
 from cachewarden.service.worker import PurgeReply
+from cachewarden.service.workers import look_at
 from cachewarden.system.runas import Limits
 from makers import marks, policy, settings
 
@@ -110,7 +111,7 @@ Claim = Callable[[Owner, Owner, Filesystem], tuple[tuple[MeasuredCache, ...], tu
 def real_disk(bob: Owner) -> Filesystem:
     """The one that bob's caches are on, as his worker tells it."""
     with launched(honest, bob) as workers:
-        (disk,) = workers.look(bob, Hooks()).filesystems
+        (disk,) = look_at(workers, bob, Hooks()).filesystems
     return disk
 
 
@@ -150,7 +151,7 @@ def test_what_one_says_of_a_disk_has_no_cache_of_another_purged_or_kept(
 def test_one_who_claims_the_cache_of_another_has_nothing_of_it(homes: Homes, tmp_path: Path, twice: bool) -> None:
     ann, bob = homes
     with launched(honest, bob) as workers:
-        real = workers.look(bob, Hooks()).caches
+        real = look_at(workers, bob, Hooks()).caches
     asked = mmap.mmap(-1, 8)
 
     def lie(channel: Channel, work: str) -> None:
@@ -299,8 +300,8 @@ def test_a_flood_costs_the_service_neither_its_memory_nor_its_time(homes: Homes,
     def look() -> int:
         with launched(lying(ann, lie), ann, bob, limits=LIMITS | {"look": Limits(60.0)}) as workers:
             with pytest.raises(WorkerError, match=r"it does not come to an end|more entries than any cache has"):
-                workers.look(ann, Hooks())
-            assert len(workers.look(bob, Hooks()).caches) == 2
+                look_at(workers, ann, Hooks())
+            assert len(look_at(workers, bob, Hooks()).caches) == 2
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
     began = time.monotonic()

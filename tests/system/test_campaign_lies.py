@@ -21,8 +21,9 @@ from builders.launched import ENTRY, FILESYSTEM, LIMITS, Homes, launched, lying
 from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Owner, Problem, Quota
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.units import Bytes, Instant
-from cachewarden.service.talking import Hooks
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.wire import Channel, encoder
+from cachewarden.service.workers import look_at
 from cachewarden.system.runas import Limits
 
 pytestmark = [
@@ -99,8 +100,8 @@ def test_what_is_no_look_costs_its_owner_only(homes: Homes, kind: str) -> None:
     data, words = NO_LOOKS[kind]
     with launched(lying(ann, lambda channel, _: channel._stream.sendall(data)), ann, bob, limits=LIMITS) as workers:
         with pytest.raises(WorkerError, match=f"the worker of ann failed: .*{words}"):
-            workers.look(ann, Hooks())
-        assert len(workers.look(bob, Hooks()).caches) == 2
+            look_at(workers, ann, Hooks())
+        assert len(look_at(workers, bob, Hooks()).caches) == 2
 
 
 def test_half_a_message_and_then_silence_costs_one_time_limit(homes: Homes) -> None:
@@ -113,7 +114,7 @@ def test_half_a_message_and_then_silence_costs_one_time_limit(homes: Homes) -> N
     with launched(lying(ann, lie), ann, bob, limits=LIMITS | {"look": Limits(0.5)}) as workers:
         began = time.monotonic()
         with pytest.raises(WorkerError, match="the channel ended in the middle of a message"):
-            workers.look(ann, Hooks())
+            look_at(workers, ann, Hooks())
         assert time.monotonic() - began < 15
 
 
@@ -189,9 +190,9 @@ def test_every_field_of_a_wrong_type_or_size_is_refused(homes: Homes, word: str)
         for number in range(len(lies)):
             which[:8] = number.to_bytes(8, "big")
             try:
-                workers.look(ann, Hooks())
+                look_at(workers, ann, Hooks())
                 believed.append(lies[number])
             except WorkerError:
                 continue
-        assert len(workers.look(bob, Hooks()).caches) == 2
+        assert len(look_at(workers, bob, Hooks()).caches) == 2
     assert believed == []

@@ -22,9 +22,9 @@ from builders.synthetic import conda_packages
 from cachewarden.model.caches import Cache, Entry, Identity, Kind, Owner
 from cachewarden.model.plans import Chosen, Purge
 from cachewarden.model.units import Bytes, Inodes, Instant
-from cachewarden.service.talking import Hooks
-from cachewarden.service.wire import encoder
-from cachewarden.service.workers import LaunchedWorkers
+from cachewarden.service.hooks import Hooks
+from cachewarden.service.wire import HERE, encoder
+from cachewarden.service.workers import LaunchedWorkers, look_at
 from cachewarden.system.launcher import NOT_STARTED
 
 pytestmark = [
@@ -100,6 +100,7 @@ def ask(
             word, value = message
             if word == "gone":
                 gone.append(value[0])  # type: ignore[index]  # an honest worker's
+            if word in {"gone", HERE}:
                 continue
             if word == "done":
                 failures: Any = value[0][5]  # type: ignore[index]  # an honest worker's
@@ -315,7 +316,7 @@ def request(workers: LaunchedWorkers, number: int, uid: int, work: str) -> None:
 
 def proper(workers: LaunchedWorkers, owner: Owner) -> None:
     """A request as it should be, after all the others: it is obeyed."""
-    seen = workers.look(owner, Hooks())
+    seen = look_at(workers, owner, Hooks())
     (pip,) = [cache for cache in seen.caches if cache.cache.ecosystem == "pip"]
     gone, failures, word = ask(workers, owner, pip.cache, *(each for each in pip.entries if each.name == "six"))
     assert (gone, failures, word) == ([WHEEL], {}, "")

@@ -21,11 +21,11 @@ from cachewarden.model.policies import Settings
 from cachewarden.model.units import Instant
 from cachewarden.model.watching import Extent
 from cachewarden.record import Recorder
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.opens import AFTER, MOST_OPENED, Opened
-from cachewarden.service.talking import Hooks
 from cachewarden.service.watches import Watchers, ready_filenos
 from cachewarden.service.wire import Channel
-from cachewarden.service.workers import LaunchedWorkers
+from cachewarden.service.workers import LaunchedWorkers, look_at
 from cachewarden.system.journal import StreamJournal
 
 pytestmark = [
@@ -83,7 +83,7 @@ class Listening:
         self.log = StringIO()
         recorder = Recorder(StreamJournal(verbose=True, stream=self.log))
         self.watchers = Watchers(workers, recorder, lambda owner, told: self.heard.append((owner.name, told)))
-        caches = tuple(cache for owner in homes for cache in workers.look(owner, Hooks()).caches)
+        caches = tuple(cache for owner in homes for cache in look_at(workers, owner, Hooks()).caches)
         self.snapshot = Snapshot(Instant(time.time_ns()), caches)
         self.watchers.follow(self.snapshot, Settings())
 

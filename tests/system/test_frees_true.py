@@ -19,6 +19,7 @@ from cachewarden.cli import figures
 from cachewarden.decide.planner import decide
 from cachewarden.ecosystems.base import Measured, Surroundings
 from cachewarden.ecosystems.conda import Conda
+from cachewarden.ecosystems.known import Known
 from cachewarden.ecosystems.pip import Pip
 from cachewarden.measure import filesystem_of, measure_cache
 from cachewarden.model.caches import MeasuredCache, Snapshot
@@ -285,7 +286,7 @@ def test_asking_costs_nothing_where_no_file_shares_and_little_where_some_might(p
                     (extra / str(each)).write_bytes(b"x" * 5000)
             begun = time.process_time()
             with open_folder(str(scene.root)) as root:
-                scene.ecosystem.measure(scene.cache, root, scene.context())
+                scene.ecosystem.measure(scene.cache, root, scene.context(), Known(None))
             plain = time.process_time() - begun
             begun = time.process_time()
             measured(scene)

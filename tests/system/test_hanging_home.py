@@ -12,9 +12,9 @@ from builders.hanging import hanging_mount
 from builders.synthetic import pip_responses
 from cachewarden.model.caches import Owner
 from cachewarden.model.errors import WorkerError
-from cachewarden.service.talking import Hooks
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.worker import Whom, preload, serve
-from cachewarden.service.workers import LaunchedWorkers
+from cachewarden.service.workers import LaunchedWorkers, look_at
 from cachewarden.system.files import RealFiles
 from cachewarden.system.launcher import Rules, fork_launcher
 from cachewarden.system.runas import Limits
@@ -63,9 +63,9 @@ def test_a_home_that_hangs_costs_one_time_limit_and_the_others_are_served(ann: O
         workers = LaunchedWorkers(channel, LIMITS)
         began = time.monotonic()
         with pytest.raises(WorkerError, match="the worker of cw-ann failed"):
-            workers.look(ann, Hooks())
+            look_at(workers, ann, Hooks())
         assert time.monotonic() - began < 25
-        (cache,) = workers.look(bob, Hooks()).caches
+        (cache,) = look_at(workers, bob, Hooks()).caches
         assert len(cache.entries) == 2
 
 

@@ -14,9 +14,10 @@ from cachewarden.model.relocations import Errand, Heading, Method, Moved, MoveOr
 from cachewarden.model.units import Bytes, Instant
 from cachewarden.relocate import places
 from cachewarden.relocate.records import form
-from cachewarden.service.talking import Hooks
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.wire import Channel, encoder
 from cachewarden.service.worker import BY_HAND, LIMITS, PATIENCE
+from cachewarden.service.workers import look_at
 
 pytestmark = [
     pytest.mark.root,
@@ -74,7 +75,7 @@ def test_a_worker_that_talks_about_its_move_for_ever_costs_its_time_and_no_more(
         with pytest.raises(WorkerError, match="the worker of ann failed"):
             workers.move(ann, SETTLE, Hooks())
         assert time.monotonic() - began < 10
-        assert workers.look(bob, Hooks()).caches
+        assert look_at(workers, bob, Hooks()).caches
 
 
 def test_a_move_that_is_to_stop_gets_the_time_to_read_back_what_it_copied(homes: Homes) -> None:

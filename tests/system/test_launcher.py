@@ -19,11 +19,11 @@ from builders.launched import ENTRY
 from cachewarden.model.caches import Cache, Entry, MeasuredCache, Owner
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.units import Bytes
-from cachewarden.service.talking import Hooks
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.wire import Channel, encoder
 from cachewarden.service.worker import LIMITS as REAL_LIMITS
 from cachewarden.service.worker import OWN_LIMITS, preload
-from cachewarden.service.workers import LaunchedWorkers
+from cachewarden.service.workers import LaunchedWorkers, look_at
 from cachewarden.system import privileges
 from cachewarden.system.launcher import NOT_STARTED, Rules, fork_launcher
 from cachewarden.system.runas import Limits, be_service
@@ -212,8 +212,8 @@ def die(owner: Owner, stream: socket.socket) -> None:
 def test_a_worker_that_crashes_costs_its_owner_only() -> None:
     with launched(die, ANN, BOB) as workers:
         with pytest.raises(WorkerError, match="the worker of cw-ann failed: it ended without an answer"):
-            workers.look(ANN, Hooks())
-        assert workers.look(BOB, Hooks()).caches == ()
+            look_at(workers, ANN, Hooks())
+        assert look_at(workers, BOB, Hooks()).caches == ()
 
 
 def babble(owner: Owner, stream: socket.socket) -> None:
@@ -224,7 +224,7 @@ def babble(owner: Owner, stream: socket.socket) -> None:
 
 def test_a_worker_that_does_not_come_to_an_end_is_cut_off() -> None:
     with launched(babble, ANN) as workers, pytest.raises(WorkerError, match="it does not come to an end"):
-        workers.look(ANN, Hooks())
+        look_at(workers, ANN, Hooks())
 
 
 def lie(owner: Owner, stream: socket.socket) -> None:
@@ -237,7 +237,7 @@ def lie(owner: Owner, stream: socket.socket) -> None:
 
 def test_a_worker_that_names_an_entry_outside_of_its_cache_is_not_believed() -> None:
     with launched(lie, ANN) as workers, pytest.raises(WorkerError, match="an entry outside of its cache"):
-        workers.look(ANN, Hooks())
+        look_at(workers, ANN, Hooks())
 
 
 NONSENSE = [

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,12 +13,14 @@ import pytest
 from builders.disks import LoopDisk, why_no_loop_disks
 from builders.moves import House, Killed, Meanwhile, fill_pip, house, in_a_child, looks
 from cachewarden.model.caches import Look, Owner
+from cachewarden.model.errors import WorkerError
 from cachewarden.model.policies import ActionKind, Match, Policy, Settings
 from cachewarden.model.relocations import Errand, Method, Phase
 from cachewarden.service.cycle import Cycle
+from cachewarden.service.earlier import KnownOf, nothing_known
+from cachewarden.service.hooks import Hooks
+from cachewarden.service.local_workers import LocalWorkers
 from cachewarden.service.remembering import Remembering
-from cachewarden.service.talking import Hooks
-from cachewarden.service.workers import LocalWorkers
 from cachewarden.system.clock import SystemClock
 from fakes import FakeStore
 
@@ -53,9 +55,11 @@ class CountingWorkers(LocalWorkers):
 
     looks = 0
 
-    def look(self, owner: Owner, hooks: Hooks) -> Look:
+    def look_at_all(
+        self, owners: Sequence[Owner], hooks: Hooks, known: KnownOf = nothing_known
+    ) -> Iterator[tuple[Owner, Look | WorkerError]]:
         self.looks += 1
-        return super().look(owner, hooks)
+        return super().look_at_all(owners, hooks, known)
 
 
 def cycle(place: House, otherwise: ActionKind) -> tuple[CountingWorkers, Cycle, Settings]:

@@ -22,10 +22,10 @@ from cachewarden.model.relocations import Moved, MoveOrder
 from cachewarden.model.units import Bytes, Instant, Seconds
 from cachewarden.model.worth import Facts, Regain
 from cachewarden.service.cycle import Cycle
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.remembering import Remembering
-from cachewarden.service.talking import Hooks
 from cachewarden.system.regrets import Gone, matches
-from fakes import FakeClock, FakeStore
+from fakes import FakeClock, FakeStore, OneByOne
 from makers import MIB, NOW, cache, entry, gone, marks, owner, plan, policy, settings, share, snapshot
 
 LARGEST = 2**63 - 1
@@ -80,7 +80,7 @@ def test_what_one_says_of_an_inode_does_not_make_anothers_entry_go_for_nothing()
     assert gone(plan(snapshot(eves, bobs, free=0), policy(free_space=marks("10%")))) == ["e"]
 
 
-class Liars:
+class Liars(OneByOne):
     """bob's worker is honest; eve's says of each entry that it went and freed all that it was to free."""
 
     def __init__(self, bobs: Look, eves: Look, really: int = 0) -> None:

@@ -97,7 +97,7 @@ def test_status_has_the_documented_keys() -> None:
     (found,) = document["caches"]
     assert set(found) == {
         "ecosystem", "owner", "path", "source", "filesystem", "size_bytes", "frees_bytes", "entries", "kinds",
-        "frees_at_most_bytes", "held_open_bytes",
+        "frees_at_most_bytes", "held_open_bytes", "walked_at",
     }  # fmt: skip
     assert (found["filesystem"], found["size_bytes"], found["frees_bytes"]) == ("/home", 2 * MIB, MIB)
     assert found["kinds"] == {
@@ -109,6 +109,15 @@ def test_status_has_the_documented_keys() -> None:
     }  # fmt: skip
     assert set(document["policies"][0]) == {"name", "state", "reason"}
     assert document["problems"] == [{"path": "/x", "reason": "cannot be read"}]
+
+
+def test_status_tells_when_all_was_walked_last_where_that_is_not_of_just_now() -> None:
+    seen = snapshot(replace(cache(entry()), verified=ago(7200)), replace(cache(entry(), path="/x"), verified=ago(1)))
+    document = json.loads(documents.text(documents.status(seen, decided(seen)), pretty=False))
+    assert [each["walked_at"] for each in document["caches"]] == ["2023-11-14T20:13:20Z", "2023-11-14T22:13:19Z"]
+    assert "What has not changed was walked 2h ago" in text(status.status(seen, decided(seen), VIEW))
+    fresh = replace(seen, caches=seen.caches[1:])
+    assert "was walked" not in text(status.status(fresh, decided(fresh), VIEW))
 
 
 def watched(path: str, extent: Extent, *, opens: bool = False, why: Why | None = None, uid: int = 1000) -> Watched:

@@ -24,17 +24,17 @@ from cachewarden.model.relocations import (
 )
 from cachewarden.model.units import Bytes, Inodes, Instant, Seconds
 from cachewarden.service.cycle import Cycle
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.remembering import Remembering
-from cachewarden.service.talking import Hooks
 from cachewarden.system.ports import Space
-from fakes import FakeClock, FakeStore
+from fakes import FakeClock, FakeStore, OneByOne
 
 MIB = makers.MIB
 BELOW_TEN = Marks(Amount(percent=10), Amount(percent=15))
 FREE = Policy("keep-free", ActionKind.PURGE, free_space=BELOW_TEN)
 
 
-class FakeWorkers:
+class FakeWorkers(OneByOne):
     """One filesystem whose first freed bytes may vanish into root's reserve, and removals that may fail."""
 
     def __init__(
@@ -582,3 +582,117 @@ def test_a_quota_is_asked_again_between_the_rounds() -> None:
     run(workers, replace(makers.policy(free_space=makers.marks(9 * MIB)), free_space_of=SpaceOf.QUOTA))
     assert [len(asked) for asked in workers.asked] == [4, 2, 1, 1]
     assert workers.used <= 91 * MIB
+
+
+class Yesterday:
+    """Earlier looks of which something is known of everybody."""
+
+    def __init__(self, *caches: MeasuredCache) -> None:
+        self.caches = caches
+        self.kept: list[str] = []
+
+    def of(self, owner: Owner, now: Instant) -> tuple[MeasuredCache, ...]:
+        return self.caches
+
+    def keep(self, owner: Owner, look: Look, now: Instant) -> None:
+        self.kept.append(owner.name)
+
+
+@pytest.mark.parametrize(("free", "looks"), [(900, [True]), (0, [True, False])])
+def test_what_is_acted_on_is_walked_anew_and_what_is_not_is_taken_from_earlier(free: int, looks: list[bool]) -> None:
+    old = replace(downloads(3), verified=Instant(makers.NOW - 1))
+    workers, earlier = FakeWorkers(world(old, free=free * MIB)), Yesterday(old)
+    cycle = Cycle(workers, FakeClock(makers.NOW), Remembering(FakeStore()), Hooks(), earlier=earlier)
+    record = cycle.run(Settings(policies=(FREE,)), "interval")
+    assert [bool(known) for known in workers.known or ()] == looks
+    assert bool(record.outcomes) is (free == 0)
+    assert earlier.kept == ["ann"] * len(looks)
+
+
+def test_what_was_walked_in_this_very_look_is_not_walked_twice() -> None:
+    new = replace(downloads(3), verified=makers.NOW)
+    workers = FakeWorkers(world(new))
+    cycle = Cycle(workers, FakeClock(makers.NOW), Remembering(FakeStore()), Hooks(), earlier=Yesterday(new))
+    assert cycle.run(Settings(policies=(FREE,)), "interval").outcomes
+    assert len(workers.known or ()) == 1
+
+
+def test_a_plan_is_of_a_new_walk_unless_that_is_not_wanted() -> None:
+    workers = FakeWorkers(world(downloads(3)))
+    cycle = Cycle(workers, FakeClock(makers.NOW), Remembering(FakeStore()), Hooks(), earlier=Yesterday(downloads(3)))
+    cycle.plan(Settings())
+    cycle.plan(Settings(), anew=False)
+    assert [bool(known) for known in workers.known or ()] == [False, True]
+
+
+def rested(workers: FakeWorkers, known: dict[int, Look], *policies: Policy) -> tuple[CycleRecord | None, FakeStore]:
+    store = FakeStore()
+    cycle = Cycle(workers, FakeClock(makers.NOW), Remembering(store), Hooks())
+    return cycle.rest(Settings(policies=policies), "interval", known), store
+
+
+def test_who_is_known_is_not_looked_at_and_nothing_is_written_down() -> None:
+    workers = FakeWorkers(world(downloads(3), free=500 * MIB))
+    known = {1000: workers.looks["ann"]}
+    workers.lost = {"ann"}
+    record, store = rested(workers, known, FREE)
+    assert record
+    assert (record.problems, record.outcomes, record.after[0].free) == ((), (), 500 * MIB)
+    assert (store.saved_cycles, store.saved_sizes, store.offered) == ([], [], [])
+
+
+def test_who_is_not_known_is_looked_at() -> None:
+    workers = FakeWorkers(world(downloads(3), free=500 * MIB))
+    workers.lost = {"ann"}
+    record, _ = rested(workers, {1001: Look()}, FREE)
+    assert record
+    assert [problem.path for problem in record.problems] == ["/home/ann"]
+
+
+SCHEDULED = Policy("weekly", ActionKind.PURGE, schedule="0 4 * * sun")
+
+
+@pytest.mark.parametrize("what", ["a full disk", "age", "no use", "shortfall", "move"])
+def test_what_is_known_is_no_ground_for_doing_anything(what: str) -> None:
+    policy, free, cache = FREE, 500 * MIB, downloads(3)
+    relocations: tuple[RelocationSeen, ...] = ()
+    if what == "a full disk":
+        free = 10 * MIB
+    elif what == "age":
+        policy = Policy("old", ActionKind.PURGE, unused_for=Seconds(49 * makers.DAY))
+    elif what == "no use":
+        policy = Policy("all", ActionKind.PURGE)
+    elif what == "shortfall":
+        free, cache = 10 * MIB, makers.cache(makers.entry(hold="a pip is running"))
+    else:
+        relocations = (makers_move(),)
+    look = Look((cache,), (makers.filesystem(free=free),), relocations=relocations)
+    workers = FakeWorkers({"ann": look})
+    record, store = rested(workers, {1000: look}, policy)
+    assert record is None
+    assert (workers.asked, workers.orders, store.saved_cycles) == ([], [], [])
+
+
+def makers_move() -> RelocationSeen:
+    return RelocationSeen(
+        "1", "pip", "ann", "/home/ann/.cache/pip", "/media/x", Method.CONFIG, Phase.COPYING, Heading.OUT,
+        Presence.HERE, makers.NOW,
+    )  # fmt: skip
+
+
+def test_a_schedule_that_is_due_takes_a_whole_cycle() -> None:
+    workers, store = FakeWorkers(world(downloads(3), free=500 * MIB)), FakeStore()
+    known = {1000: workers.looks["ann"]}
+    clock = FakeClock(makers.NOW)
+    cycle = Cycle(workers, clock, Remembering(store), Hooks())
+    settings = Settings(policies=(SCHEDULED,))
+    assert cycle.rest(settings, "interval", known)
+    clock.time = makers.ago(-8 * makers.DAY)
+    assert cycle.rest(settings, "interval", known) is None
+
+
+def test_a_policy_that_only_reports_keeps_nobody_from_resting() -> None:
+    workers = FakeWorkers(world(downloads(3), free=10 * MIB))
+    record, _ = rested(workers, {1000: workers.looks["ann"]}, replace(FREE, action=ActionKind.REPORT))
+    assert record
+    assert [standing.state for standing in record.plan.standings] == [State.TRIGGERED]

@@ -29,8 +29,8 @@ NOW = CACHED + 1000 * HOUR
 
 
 def shard(path: str = "http-v2/a/b/c/d/e", mtime: int = CACHED) -> Shard:
-    top = Shard(path.split("/", maxsplit=1)[0], Node("x", folder().stat()), None)
-    found = Shard(path, Node(path[-1], folder(mtime).stat()), top)
+    top = Shard.of(path.split("/", maxsplit=1)[0], Node("x", folder().stat()), None)
+    found = Shard.of(path, Node(path[-1], folder(mtime).stat()), top)
     found.count(entries=1)
     return found
 
@@ -42,7 +42,9 @@ def draft(
     """A download of six that came at ``CACHED`` and was not read since."""
     tally = Tally(modified=cached * SECOND, accessed=accessed * SECOND)
     known = replace(clues or Clues(fetch=77), cached=cached * SECOND)
-    return Draft(inside or shard(), [Node(name, Thing(b"", cached).stat())], kind, tally, named, clues=known)
+    made = Draft.of(inside or shard(), [Node(name, Thing(b"", cached).stat())], kind)
+    made.tally, made.named, made.clues = tally, named, known
+    return made
 
 
 def built(*, began: int = CACHED, cached: int = CACHED, tag: Tag = CP311, url: str | None = None) -> Draft:

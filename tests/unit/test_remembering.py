@@ -12,10 +12,10 @@ from cachewarden.model.relocations import Moved, MoveOrder
 from cachewarden.model.units import NANOSECONDS, Instant
 from cachewarden.model.worth import Facts, Regain, Signal
 from cachewarden.service.cycle import Cycle
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.remembering import MOST_OPENED, Remembering
-from cachewarden.service.talking import Hooks
 from cachewarden.system.memory import Sighting
-from fakes import FakeClock, FakeStore
+from fakes import FakeClock, FakeStore, OneByOne
 from makers import DAY, NOW, ago, cache, entry, filesystem, owner
 
 ANN, BOB = owner(), owner("bob", uid=1001)
@@ -24,7 +24,7 @@ PLACE = f"1000 {PIP}"
 MINUTE = 60 * NANOSECONDS
 
 
-class Lookers:
+class Lookers(OneByOne):
     """``Workers`` that look, and are asked for nothing else."""
 
     def __init__(self, looks: dict[str, Look]) -> None:

@@ -11,7 +11,8 @@ from cachewarden.model.errors import WorkerError
 from cachewarden.model.plans import Chosen, Holder, Outcome, Purge, RemovedEntry
 from cachewarden.model.relocations import Moved, MoveProgress, Phase
 from cachewarden.model.units import Bytes, Inodes
-from cachewarden.service.talking import STOP_SECONDS_OF_A_MOVE, Hooks, Job, follow, hear_moves, next_message
+from cachewarden.service.hooks import Hooks
+from cachewarden.service.talking import STOP_SECONDS_OF_A_MOVE, Job, follow, hear_moves, next_message
 from cachewarden.service.wire import Channel, encoder
 from cachewarden.service.worker import PurgeReply
 from makers import cache, entry
@@ -72,7 +73,13 @@ def test_names_of_processes_are_cleaned_and_as_few_as_fit_on_a_screen(
     worker.send("gone", encoder(RemovedEntry)(gone))
     worker.send("done", encoder(PurgeReply)(PurgeReply(outcome, None)))
     told: list[RemovedEntry] = []
-    reply = follow(Job(1, ours, Channel(ours), time.monotonic() + 10), action, Hooks(), told)
+    heard = follow(action, lambda _: None, told)
+    next(heard)
+    hear = Channel(ours).receive
+    heard.send(hear() or ("", None))
+    with pytest.raises(StopIteration) as end:
+        heard.send(hear() or ("", None))
+    reply = end.value.value
     (one,) = told
     assert (one.kind, one.name, one.reason, one.freed, one.maybe, one.held_open) == (
         Kind.DOWNLOAD, "numpy", "r; r", 1, 2, 3,

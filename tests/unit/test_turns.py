@@ -18,16 +18,17 @@ from cachewarden.model.relocations import (
     RelocationSeen,
 )
 from cachewarden.model.units import Bytes
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.moves import Moves
-from cachewarden.service.talking import Hooks
 from cachewarden.service.turns import Turns
+from fakes import OneByOne
 
 NAMES = ("ann", "bob", "cleo")
 MINUTE, HOUR = 60.0, 3600.0
 POLICY = Policy("to-usb", ActionKind.RELOCATE, to="/media/usb/{owner}/{ecosystem}", otherwise=ActionKind.PURGE)
 
 
-class SlowWorkers:
+class SlowWorkers(OneByOne):
     """Errands take as long as the test says, or end in nothing."""
 
     def __init__(self, seconds: dict[str, float], *, lost: str = "") -> None:

@@ -160,3 +160,52 @@ def test_a_reach_is_told_once(scene: Scene) -> None:
 def test_a_reach_in_other_words_than_ours_is_none(scene: Scene, value: object) -> None:
     scene.say("watching", value)
     assert scene.starter.killed == [ANN.uid]
+
+
+def whole() -> object:
+    return reach(Watched(ANN.uid, PIP, Extent.WHOLE, opens=True))
+
+
+def test_silence_counts_from_when_a_watcher_sees_everything(scene: Scene) -> None:
+    scene.say("watching", whole())
+    assert scene.watchers.silent_since(ANN.uid) is None
+    scene.say("whole")
+    since = scene.watchers.silent_since(ANN.uid)
+    assert since is not None
+    assert scene.watchers.silent_since(BOB.uid) is None
+    scene.say("opened", opened("a"))
+    assert scene.watchers.silent_since(ANN.uid) == since
+
+
+@pytest.mark.parametrize("word", ["changed", "filling"])
+def test_and_anew_with_each_word_that_something_happened(scene: Scene, word: str) -> None:
+    scene.say("watching", whole())
+    scene.say("whole")
+    since = scene.watchers.silent_since(ANN.uid)
+    scene.say(word)
+    after = scene.watchers.silent_since(ANN.uid)
+    assert since is not None
+    assert after is not None
+    assert after > since
+
+
+@pytest.mark.parametrize(
+    "told",
+    [(), (Watched(1000, PIP, Extent.PART, opens=True, why=Why.FOLDERS),), (Watched(1000, "/x", Extent.WHOLE, True),)],
+)
+def test_one_that_says_so_and_does_not_watch_all_caches_that_were_found_does_not_count(
+    scene: Scene, told: tuple[Watched, ...]
+) -> None:
+    scene.say("whole")
+    scene.say("watching", reach(*told))
+    scene.say("whole")
+    scene.say("changed")
+    assert scene.watchers.silent_since(ANN.uid) is None
+
+
+def test_with_the_watcher_its_silence_ends(scene: Scene) -> None:
+    scene.say("watching", whole())
+    scene.say("whole")
+    scene.say("whole", ["x"])
+    assert scene.starter.killed == [ANN.uid]
+    assert scene.watchers.silent_since(ANN.uid) is None

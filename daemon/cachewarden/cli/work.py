@@ -1,23 +1,24 @@
 """What the verbs have in common: a look with its plan, and a cycle that is carried out."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from cachewarden.cli.forgetful import Forgetful
 from cachewarden.cli.interruption import Interruption
 from cachewarden.cli.progress import Progress
 from cachewarden.cli.session import Session
-from cachewarden.model.caches import Filesystem, Look, Owner, Snapshot
+from cachewarden.model.caches import Look, Owner, Snapshot
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.findings import Fact, Mended
 from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge
 from cachewarden.model.policies import ActionKind, Policy, Settings
 from cachewarden.model.relocations import Errand, Moved, MoveOrder, Phase
 from cachewarden.record import Recorder
+from cachewarden.service.earlier import KnownOf, nothing_known
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.moves import by_hand
-from cachewarden.service.talking import Hooks
-from cachewarden.service.workers import Workers
+from cachewarden.service.workers import Gone, Purged, Workers
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.journal import journald
 from cachewarden.system.memory import Store
@@ -35,14 +36,20 @@ class Seen:
     store: Store
 
 
-def look(session: Session, settings: Settings | None = None, workers: Workers | None = None) -> Seen:
-    """Looks and decides; nothing is written. ``settings``: those of the configuration unless given."""
+def look(
+    session: Session, settings: Settings | None = None, workers: Workers | None = None, *, anew: bool = True
+) -> Seen:
+    """Looks and decides; nothing is written. ``settings``: those of the configuration unless given.
+
+    Not ``anew``: what is unchanged since an earlier look is taken from there, and this one is kept for the next.
+    """
     program = session.program
     settings = program.settings() if settings is None else settings
     workers = workers or program.workers()
     store = program.store(writable=False)
     with Progress(shown=session.output.error_terminal, doing=LOOKING):
-        snapshot, plan = program.cycle(workers, store, Hooks()).plan(settings)
+        cycle = program.cycle(workers, store, Hooks(), keeps=not anew and not program.system)
+        snapshot, plan = cycle.plan(settings, anew=anew)
     session.mention(store)
     return Seen(settings, snapshot, plan, store)
 
@@ -57,8 +64,10 @@ class _Careful:
     def owners(self) -> tuple[Owner, ...]:
         return self._workers.owners()
 
-    def look(self, owner: Owner, hooks: Hooks) -> Look:
-        return self._workers.look(owner, hooks)
+    def look_at_all(
+        self, owners: Sequence[Owner], hooks: Hooks, known: KnownOf = nothing_known
+    ) -> Iterator[tuple[Owner, Look | WorkerError]]:
+        return self._workers.look_at_all(owners, hooks, known)
 
     def examine(self, owner: Owner, hooks: Hooks) -> tuple[Fact, ...]:
         return self._workers.examine(owner, hooks)
@@ -66,9 +75,9 @@ class _Careful:
     def mend(self, owner: Owner, hooks: Hooks) -> tuple[Mended, ...]:
         return self._workers.mend(owner, hooks)
 
-    def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
+    def purge_all(self, actions: Sequence[Purge], hooks: Hooks, gone: Gone) -> Iterator[Purged]:
         self._interruption.acting = True
-        return self._workers.purge(action, hooks)
+        return self._workers.purge_all(actions, hooks, gone)
 
     def move(self, owner: Owner, order: MoveOrder, hooks: Hooks) -> tuple[Moved, ...]:
         self._interruption.acting = order.errand is not Errand.CHECK
@@ -96,7 +105,7 @@ def carry_out(session: Session, order: Order, workers: Workers | None = None) ->
         bar = Progress(shown=session.output.error_terminal, doing=LOOKING, total=order.expected)
         with interruption, bar:
             hooks = Hooks(may_go_on=interruption.may_go_on, progress=bar.removed, moving=bar.moving)
-            cycle = program.cycle(_Careful(workers, interruption), memory, hooks)
+            cycle = program.cycle(_Careful(workers, interruption), memory, hooks, keeps=True)
             record = cycle.run(order.settings, order.trigger)
         if journal := journald(verbose=session.options.verbose):
             Recorder(journal).cycle(record)

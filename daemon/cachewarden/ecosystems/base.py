@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, cast
 
+from cachewarden.ecosystems.known import Known
 from cachewarden.model.caches import Cache, Entry, Kind, MeasuredCache, Owner, Problem
 from cachewarden.model.units import Instant
 from cachewarden.system.ports import Files, Folder, Processes
@@ -94,10 +95,14 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A measured cache with what could not be measured in it."""
+    """A measured cache with what could not be measured in it.
+
+    ``known``: paths of the entries that were taken over from an earlier look.
+    """
 
     cache: MeasuredCache
     problems: tuple[Problem, ...] = ()
+    known: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +149,10 @@ class Ecosystem(Protocol):
     """Cheapest to lose first."""
     trees: tuple[str, ...]
     """Folders at the top of a cache that the tool itself never lists: whoever does, looks through the cache."""
+    grows_in: tuple[str, ...]
+    """Folders at the top, of a cache that is not watched whole, in which it grows as well."""
+    deep: tuple[str, ...]
+    """Names at the top below which such a cache grows where no watch sees it."""
 
     def locate(self, surroundings: Surroundings) -> Located:
         """Every place where the tool may keep a cache for this owner; nothing is opened below them."""
@@ -153,8 +162,8 @@ class Ecosystem(Protocol):
         """Why this folder is not a cache of this ecosystem; ``None`` when it is one, or empty."""
         ...
 
-    def measure(self, cache: Cache, folder: Folder, context: Context) -> Measured:
-        """All entries of the cache, with their holds."""
+    def measure(self, cache: Cache, folder: Folder, context: Context, known: Known) -> Measured:
+        """All entries of the cache, with their holds; what is as it was ``known`` to be need not be walked."""
         ...
 
     def guard(self, cache: Cache, context: Context) -> Guard:

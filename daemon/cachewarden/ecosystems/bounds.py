@@ -36,8 +36,15 @@ class _Sum:
 class Bounds:
     """Bounds for the entries of one cache. ``unasked`` counts files for which no time was left."""
 
-    def __init__(self, root: Folder, inode_bytes: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
-        """``root`` is the open cache; ``inode_bytes`` come back with an inode, perhaps."""
+    def __init__(
+        self,
+        root: Folder,
+        inode_bytes: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        known: frozenset[str] = frozenset(),
+    ) -> None:
+        """``root`` is the open cache; ``inode_bytes`` come back with an inode, perhaps; the ``known`` have bounds."""
+        self._given = known
         self._root = root
         self._inode_bytes = inode_bytes
         self._clock = clock
@@ -59,7 +66,7 @@ class Bounds:
             self._chain.pop()[1].__exit__(None, None, None)
 
     def _entry(self, entry: Entry) -> Entry:
-        if not entry.frees and not entry.shares:
+        if (not entry.frees and not entry.shares) or entry.path in self._given:
             return entry
         if entry.hold:  # it does not go: nobody needs to know it better
             return replace(entry, frees=Bytes(0), maybe=entry.frees)

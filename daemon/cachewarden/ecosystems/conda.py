@@ -9,7 +9,9 @@ from cachewarden.ecosystems.conda_entries import SCHEMES, TARBALL_ENDINGS, Packa
 from cachewarden.ecosystems.conda_shape import is_an_entry
 from cachewarden.ecosystems.conda_use import Use
 from cachewarden.ecosystems.conda_worth import Links, Worth, addresses
-from cachewarden.ecosystems.trees import Tally, is_folder, reason, survey
+from cachewarden.ecosystems.known import Known, Settled
+from cachewarden.ecosystems.linked import LinkTable
+from cachewarden.ecosystems.trees import Tally, blocks, is_folder, reason, survey
 from cachewarden.model.caches import OWN_NAMES, Cache, Entry, Kind, MeasuredCache, Problem
 from cachewarden.model.units import Bytes
 from cachewarden.system.ports import Folder
@@ -25,6 +27,8 @@ class Conda:
     name = "conda"
     kinds: tuple[Kind, ...] = (Kind.DEBRIS, Kind.LOG, Kind.INDEX, Kind.TARBALL, Kind.PACKAGE)
     trees: tuple[str, ...] = ()
+    grows_in: tuple[str, ...] = ("cache",)
+    deep: tuple[str, ...] = tuple(sorted(SCHEMES))
 
     def locate(self, surroundings: Surroundings) -> Located:
         """See ``conda_config``."""
@@ -40,18 +44,19 @@ class Conda:
             return None
         return "does not look like a conda package cache: neither urls.txt nor a package is in it"
 
-    def measure(self, cache: Cache, folder: Folder, context: Context) -> Measured:
+    def measure(self, cache: Cache, folder: Folder, context: Context, known: Known) -> Measured:
         """All entries, with the reasons why packages in use must stay."""
-        tally = Tally()
-        tally.add(folder.stat())
-        reader = PackagesFolder(tally)
-        reader.read(folder)
         use = Use(cache, context)
+        reader = PackagesFolder(known, use.users, Settled(context.now))
+        reader.read(folder)
         busy = use.busy() or _locked(reader.lock_files, context)
         worth = Worth(addresses(folder), Links(cache, context, reader.distributions()))
         entries = tuple(_with_hold(entry, use, busy) for entry in reader.entries(worth))
-        measured = MeasuredCache(cache, folder.stat().st_dev, Bytes(tally.size), entries)
-        return Measured(measured, (*reader.problems, *_softlink_problems(use, cache, entries)))
+        status = folder.stat()
+        size = Bytes(reader.size + blocks(status))
+        measured = MeasuredCache(cache, status.st_dev, size, entries, parts=tuple(reader.parts(entries)))
+        problems = (*reader.problems, *_softlink_problems(use, cache, entries))
+        return Measured(measured, problems, reader.known_before())
 
     def guard(self, cache: Cache, context: Context) -> Guard:
         """Looks again for a running tool, and for new links to a package, before it goes."""
@@ -171,7 +176,7 @@ class _Links:
     """Link counts as they are now: an environment made after the measurement shows in them."""
 
     def __init__(self) -> None:
-        self._whole: Tally | None = None
+        self._whole: LinkTable | None = None
 
     def why_it_stays(self, root: Folder, parent: Folder, entry: Entry) -> str | None:
         """Names outside of the package and of the whole cache are an environment's."""
@@ -188,10 +193,11 @@ class _Links:
             return None
         # Seldom: packages of one cache share files. Then all of the cache has to be counted.
         if self._whole is None:
-            self._whole = Tally()
-            PackagesFolder(self._whole).read(root)
-        met = {key: self._whole.shared[key].met if key in self._whole.shared else 0 for key in outside}
-        if any(tally.shared[key].needed > met[key] for key in outside):
+            whole = PackagesFolder()
+            whole.read(root)
+            self._whole = whole.links
+        met = self._whole.met(outside)
+        if any(tally.shared[key].needed > met.get(key, 0) for key in outside):
             return "in use: it was linked into an environment since it was measured"
         self._whole = None  # names go with the package: the next one that shares is counted anew
         return None

@@ -2,10 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from cachewarden.ecosystems.conda_worth import NOWHERE, Origin, Worth, distribution_of, origin_of
+from cachewarden.ecosystems.known import Known, Settled, mark_of
+from cachewarden.ecosystems.linked import LinkTable, Unmet
 from cachewarden.ecosystems.trees import (
     Tally,
     identity,
@@ -16,7 +18,7 @@ from cachewarden.ecosystems.trees import (
     tolerant_size,
     weigh_strangers,
 )
-from cachewarden.model.caches import TRASH, Entry, Kind, Problem, Share
+from cachewarden.model.caches import TRASH, Entry, Kind, Part, Problem
 from cachewarden.model.units import Bytes, Inodes, Instant
 from cachewarden.model.worth import Facts, Regain
 from cachewarden.system.ports import Folder, Node
@@ -36,6 +38,7 @@ RANK_STANDING_TARBALL = 30
 """Its extracted folder stands: conda does without it."""
 _PACKED = {Kind.TARBALL, Kind.PACKAGE}
 RANKS = {Kind.DEBRIS: 0, Kind.LOG: 10, Kind.INDEX: 20, Kind.TARBALL: 40, Kind.PACKAGE: 50}
+Users = Callable[[str], str]
 
 
 @dataclass(slots=True)
@@ -54,6 +57,10 @@ class Draft:
     leftover: bool = False
     hold: str | None = None
     origin: Origin = NOWHERE
+    unmet: tuple[Unmet, ...] = ()
+    mark: str = ""
+    known: Entry | None = None
+    """As it was found before, when nothing about it has changed; then it has not been looked at."""
 
     @property
     def distribution(self) -> str:
@@ -64,40 +71,75 @@ class Draft:
 class PackagesFolder:
     """Reads one cache root; ``drafts`` and ``problems`` are filled by ``read``."""
 
-    def __init__(self, tally: Tally) -> None:
-        """Everything met is added to ``tally``."""
+    def __init__(
+        self, known: Known | None = None, users: Users = lambda _: "", settled: Settled | None = None
+    ) -> None:
+        """Packages and archives that are as they were ``known`` to be are not walked again.
+
+        ``users`` tells in one word which environments record a distribution: with them link counts change, of which
+        no folder tells. What is not ``settled`` is not known the next time.
+        """
         self.drafts: list[Draft] = []
         self.problems: list[Problem] = []
         self.lock_files: list[int] = []
         """Inodes whose lock means that a tool is at work (mamba's, conda's of its index)."""
-        self._tally = tally
+        self.links = LinkTable()
+        self.size = 0
+        """Bytes of all that was met, each inode once. Those of the root are the caller's to add."""
+        self._known = known or Known(None)
+        self._users = users
+        self._settled = settled or Settled(0)
+        self._rest = Tally()
+        """What belongs to no entry."""
 
     def read(self, folder: Folder) -> None:
-        """Walks everything once."""
+        """Walks everything once that is not known."""
         self._level(folder, "", 0)
+        self.links.take(self._rest)
+        self.size += self._rest.size - self.links.overlap()
 
     def _level(self, folder: Folder, path: str, depth: int) -> None:
-        for node in folder.nodes():
+        nodes = list(folder.nodes())
+        names = {node.name for node in nodes}
+        for node in nodes:
             below = f"{path}/{node.name}" if path else node.name
             try:
                 if is_file(node):
-                    self._tally.add(node.stat)
-                    self._file(node, below)
-                elif is_folder(node):
-                    self._folder(folder, node, below, depth)
-                else:
-                    self._tally.add(node.stat)
+                    self._file(node, below, names)
+                elif not is_folder(node):
+                    self._rest.add(node.stat)
+                elif not self._is_known(node, below, Kind.PACKAGE, names):
+                    self._folder(folder, node, below, depth, names)
             except OSError as error:
                 self.problems.append(Problem(f"{folder.path}/{node.name}", reason(error)))
 
-    def _file(self, node: Node, path: str) -> None:
+    def _mark(self, node: Node, names: set[str]) -> str:
+        """Changes with what can change about an entry without its folder: its partner, and who is linked to it."""
+        distribution = distribution_of(node.name)
+        partners = (distribution, *(distribution + ending for ending in TARBALL_ENDINGS))
+        there = "".join("1" if each in names else "0" for each in partners)
+        return mark_of([("", node.stat)], there, self._users(distribution))
+
+    def _is_known(self, node: Node, path: str, kind: Kind, names: set[str]) -> bool:
+        part = self._known.part(path)
+        entry = self._known.entry(path) if part and part.mark == self._mark(node, names) else None
+        if part is None or entry is None or entry.kind is not kind:
+            return False
+        self.size += part.size
+        self.drafts.append(Draft(path, kind, [node], mark=part.mark, known=entry))
+        return True
+
+    def _file(self, node: Node, path: str, names: set[str]) -> None:
         if node.name.endswith(TARBALL_ENDINGS):
-            self._add(Draft(path, Kind.TARBALL, [node]))
+            if not self._is_known(node, path, Kind.TARBALL, names):
+                self._add(Draft(path, Kind.TARBALL, [node], mark=self._mark(node, names)))
         elif node.name.endswith(DEBRIS_ENDINGS):
             self.lock_files.append(node.stat.st_ino)
             self._add(Draft(path, Kind.DEBRIS, [node]))
-        elif node.name.endswith(".lock"):
-            self.lock_files.append(node.stat.st_ino)
+        else:
+            self._rest.add(node.stat)
+            if node.name.endswith(".lock"):
+                self.lock_files.append(node.stat.st_ino)
 
     def _add(self, draft: Draft) -> None:
         for node in draft.nodes:
@@ -106,27 +148,32 @@ class PackagesFolder:
         match = _DISTRIBUTION.fullmatch(draft.distribution) if draft.kind is Kind.TARBALL else None
         if match:
             draft.name, draft.version = _word(match["name"]), _word(match["version"])
+        self._finish(draft)
+
+    def _finish(self, draft: Draft) -> None:
+        draft.unmet = self.links.take(draft.tally)
+        self.size += draft.tally.size
         self.drafts.append(draft)
 
-    def _folder(self, parent: Folder, node: Node, path: str, depth: int) -> None:
+    def _folder(self, parent: Folder, node: Node, path: str, depth: int, names: set[str]) -> None:
         with parent.folder(node.name) as folder:
             if depth == 0 and node.name in {TRASH, ".trash"}:
-                self._tally.add(node.stat)
+                self._rest.add(node.stat)
                 self._trash(folder, path, leftover=node.name == TRASH)
             elif depth == 0 and node.name == ".logs":
-                self._tally.add(node.stat)
+                self._rest.add(node.stat)
                 self._logs(folder, path)
             elif node.name == "cache":
-                self._tally.add(node.stat)
+                self._rest.add(node.stat)
                 self._index(folder, path)
             elif is_package(folder):
-                self._package(folder, node, path)
+                self._package(folder, node, path, names)
             elif depth < DEEPEST_CHANNEL and (depth or node.name in SCHEMES):
-                self._tally.add(node.stat)
+                self._rest.add(node.stat)
                 self._level(folder, path, depth + 1)
             else:
-                self._tally.add(node.stat)
-                self.problems.extend(tolerant_size(folder, self._tally))
+                self._rest.add(node.stat)
+                self.problems.extend(tolerant_size(folder, self._rest))
 
     def _trash(self, folder: Folder, path: str, *, leftover: bool) -> None:
         for node in folder.nodes():
@@ -134,23 +181,23 @@ class PackagesFolder:
             draft.tally.add(node.stat)
             # Trash may have any shape, and goes whatever it is: what cannot be weighed is not told as a hold.
             self.problems.extend(weigh_strangers(folder, [node], draft.tally))
-            self._tally.merge(draft.tally)
-            self.drafts.append(draft)
+            self._finish(draft)
 
     def _logs(self, folder: Folder, path: str) -> None:
         for node in folder.nodes():
-            self._tally.add(node.stat)
             if is_file(node):
                 self._add(Draft(f"{path}/{node.name}", Kind.LOG, [node]))
-            self.problems.extend(weigh_strangers(folder, [node], self._tally))
+            else:
+                self._rest.add(node.stat)
+                self.problems.extend(weigh_strangers(folder, [node], self._rest))
 
     def _index(self, folder: Folder, path: str) -> None:
         """Repodata: the files of one channel go together."""
         groups: dict[str, list[Node]] = {}
         for node in folder.nodes():
-            self._tally.add(node.stat)
             if not is_file(node):
-                self.problems.extend(weigh_strangers(folder, [node], self._tally))
+                self._rest.add(node.stat)
+                self.problems.extend(weigh_strangers(folder, [node], self._rest))
                 continue
             if node.name.endswith((".info.json", ".lock")):
                 self.lock_files.append(node.stat.st_ino)
@@ -159,12 +206,14 @@ class PackagesFolder:
                 groups.setdefault(match["key"], []).append(node)
             elif node.name.startswith(_SHARDS):
                 groups.setdefault(_SHARDS, []).append(node)
+            else:
+                self._rest.add(node.stat)
         for nodes in groups.values():
             nodes.sort(key=lambda node: (len(node.name), node.name))
             self._add(Draft(f"{path}/{nodes[0].name}", Kind.INDEX, nodes))
 
-    def _package(self, folder: Folder, node: Node, path: str) -> None:
-        draft = Draft(path, Kind.PACKAGE, [node], tree=True)
+    def _package(self, folder: Folder, node: Node, path: str, names: set[str]) -> None:
+        draft = Draft(path, Kind.PACKAGE, [node], tree=True, mark=self._mark(node, names))
         draft.tally.add(node.stat)
         draft.written = node.stat.st_mtime_ns
         try:
@@ -173,8 +222,7 @@ class PackagesFolder:
             draft.hold = f"it cannot be seen whole: {reason(error)}"
             self.problems.append(Problem(folder.path, reason(error)))
         self._record(folder, draft)
-        self._tally.merge(draft.tally)
-        self.drafts.append(draft)
+        self._finish(draft)
 
     def _record(self, package: Folder, draft: Draft) -> None:
         """Name and version by ``repodata_record.json``, the source of truth, or ``index.json``."""
@@ -201,15 +249,36 @@ class PackagesFolder:
                     return
 
     def distributions(self) -> frozenset[str]:
-        """``name-version-build`` of all packages and archives."""
-        return frozenset(draft.distribution for draft in self.drafts if draft.kind in _PACKED)
+        """``name-version-build`` of all packages and archives that were looked at."""
+        return frozenset(draft.distribution for draft in self.drafts if draft.kind in _PACKED and not draft.known)
+
+    def known_before(self) -> frozenset[str]:
+        """The paths of entries that were not looked at."""
+        return frozenset(draft.path for draft in self.drafts if draft.known)
 
     def entries(self, worth: Worth) -> Iterator[Entry]:
         """What was read, ``hold`` as far as the cache itself tells."""
         standing = {draft.path: draft.origin for draft in self.drafts if draft.kind is Kind.PACKAGE}
         archives = {distribution_of(draft.path) for draft in self.drafts if draft.kind is Kind.TARBALL}
         for draft in self.drafts:
-            yield self._entry(draft, standing, archives, worth)
+            yield draft.known or self._entry(draft, standing, archives, worth)
+
+    def parts(self, entries: Iterable[Entry]) -> Iterator[Part]:
+        """Of the finished entries, in their order: those that the next look can know without walking them.
+
+        Not those that share inodes with others, whose figures change when the others do; and not those that are so
+        new that they may be in the making, in folders further down, of which the one at the top does not tell.
+        """
+        for draft, entry in zip(self.drafts, entries, strict=True):
+            if not draft.mark or draft.hold or entry.shares or entry.held_open:
+                continue
+            if draft.known is not None:
+                size = self._known.size(draft.path)
+            elif self._settled.is_settled(entry.modified) and self.links.judge(draft.unmet).alone:
+                size = Bytes(draft.tally.size)
+            else:
+                continue
+            yield Part(draft.path, draft.mark, size)
 
     def _entry(self, draft: Draft, standing: Mapping[str, Origin], archives: set[str], worth: Worth) -> Entry:
         rank = RANKS[draft.kind]
@@ -219,6 +288,8 @@ class PackagesFolder:
         modified = draft.written if draft.kind is Kind.PACKAGE else draft.tally.modified
         named = draft.distribution if draft.kind in _PACKED else None
         last_used, signal = worth.last_use(named, draft.accessed, modified)
+        judged = self.links.judge(draft.unmet)
+        hold = draft.hold or (_in_use(judged.outside) if draft.kind is Kind.PACKAGE else None)
         return Entry(
             path=draft.path,
             kind=draft.kind,
@@ -231,35 +302,22 @@ class PackagesFolder:
             last_used=last_used,
             identity=identity(draft.nodes[0].stat),
             rank=rank,
-            hold=draft.hold or self._outside(draft),
+            hold=hold,
             parts=tuple(node.name for node in draft.nodes[1:]),
             tree=draft.tree,
             leftover=draft.leftover,
-            shares=self._shares(draft),
+            shares=judged.shares,
             signal=signal,
             facts=_facts(draft, modified, standing, archives, worth),
+            own_hold=hold,
         )
 
-    def _outside(self, draft: Draft) -> str | None:
-        """Hard links that are in no entry of this cache are an environment's, or somebody's copy of it."""
-        if draft.kind is not Kind.PACKAGE:
-            return None
-        count = sum(
-            1
-            for key, links in draft.tally.shared.items()
-            if links.needed > links.met and links.needed > self._tally.shared[key].met
-        )
-        if not count:
-            return None
-        return f"in use: {count} of its files {'is' if count == 1 else 'are'} hard-linked outside of the cache"
 
-    def _shares(self, draft: Draft) -> tuple[Share, ...]:
-        """Only inodes whose names are all in this cache: others are never freed from here."""
-        return tuple(
-            share
-            for share in draft.tally.shares()
-            if self._tally.shared[share.device, share.inode].met >= share.needed
-        )
+def _in_use(outside: int) -> str | None:
+    """Hard links that are in no entry of this cache are an environment's, or somebody's copy of it."""
+    if not outside:
+        return None
+    return f"in use: {outside} of its files {'is' if outside == 1 else 'are'} hard-linked outside of the cache"
 
 
 def _facts(draft: Draft, cached: int, standing: Mapping[str, Origin], archives: set[str], worth: Worth) -> Facts:

@@ -31,7 +31,7 @@ class Use:
         """Nothing is read before it is asked for."""
         self._cache = cache
         self._context = context
-        self._records: dict[str, str] | None = None
+        self._records: dict[str, list[str]] | None = None
         self._unread: str | None = None
         self._links: dict[str, str] | None = None
 
@@ -53,14 +53,21 @@ class Use:
 
     def recorded(self, distribution: str) -> str | None:
         """Which environment's ``conda-meta`` has a record of ``name-version-build``."""
-        prefix = self._recorded().get(distribution)
-        return f"in use by {prefix} (recorded in its conda-meta)" if prefix else None
+        prefixes = self._recorded().get(distribution)
+        return f"in use by {prefixes[-1]} (recorded in its conda-meta)" if prefixes else None
 
-    def _recorded(self) -> dict[str, str]:
+    def users(self, distribution: str) -> str:
+        """The environments that record a distribution, in one word that is another one when they are others."""
+        return "\0".join(self._recorded().get(distribution, ()))
+
+    def _recorded(self) -> dict[str, list[str]]:
         if self._records is None:
             files = self._context.surroundings.files
             environments = self._context.located.environments
-            self._records = {name: prefix for prefix in environments for name in records_of(files, prefix)}
+            self._records = {}
+            for prefix in environments:
+                for name in records_of(files, prefix):
+                    self._records.setdefault(name, []).append(prefix)
             self._unread = next((each for prefix in environments if (each := _unreadable(files, prefix))), None)
         return self._records
 

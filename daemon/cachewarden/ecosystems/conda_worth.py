@@ -136,8 +136,8 @@ class Links:
         self._times: dict[str, list[Instant]] = {}
         self._installed: set[str] = set()
         self._left = _MOST_HISTORY
-        files, prefixes = context.surroundings.files, context.located.environments
         wanted = frozenset(distributions)
+        files, prefixes = context.surroundings.files, context.located.environments if wanted else ()
         seen = [self._read(files, prefix, wanted) for prefix in prefixes[:_MOST_ENVIRONMENTS]]
         # A cache for everybody serves environments that this owner does not know of.
         self._all_seen = bool(seen) and all(seen) and len(seen) == len(prefixes) and is_private(cache)

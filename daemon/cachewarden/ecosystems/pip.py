@@ -14,14 +14,15 @@ from cachewarden.ecosystems.base import (
     Measured,
     Surroundings,
 )
+from cachewarden.ecosystems.known import Known, Settled
 from cachewarden.ecosystems.pip_http import HttpTree
 from cachewarden.ecosystems.pip_shape import is_an_entry
-from cachewarden.ecosystems.pip_shards import Draft, Shard
+from cachewarden.ecosystems.pip_shards import Draft, Past, Shard
 from cachewarden.ecosystems.pip_wheels import WheelTree, why_a_wheel_stays
 from cachewarden.ecosystems.pip_worth import appraise
 from cachewarden.ecosystems.running import describe, first_running
 from cachewarden.ecosystems.trees import Tally, is_file, is_folder, reason, weigh_strangers
-from cachewarden.model.caches import OWN_NAMES, Cache, Entry, Kind, MeasuredCache, Problem
+from cachewarden.model.caches import OWN_NAMES, Cache, Entry, Kind, MeasuredCache, Part, Problem
 from cachewarden.model.units import Bytes
 from cachewarden.system.ports import Folder, Node
 
@@ -40,6 +41,8 @@ class Pip:
     name = "pip"
     kinds: tuple[Kind, ...] = (Kind.DEBRIS, Kind.INDEX, Kind.DOWNLOAD, Kind.BUILT_WHEEL)
     trees: tuple[str, ...] = ("http", "http-v2", "wheels")
+    grows_in: tuple[str, ...] = ()
+    deep: tuple[str, ...] = ()
 
     def locate(self, surroundings: Surroundings) -> Located:
         """See ``pip_config``."""
@@ -52,29 +55,23 @@ class Pip:
             return "does not look like a pip cache: neither http, http-v2, wheels nor selfcheck is in it"
         return None
 
-    def measure(self, cache: Cache, folder: Folder, context: Context) -> Measured:
+    def measure(self, cache: Cache, folder: Folder, context: Context, known: Known) -> Measured:
         """All entries; a folder that is not pip's is counted in the size and left alone."""
-        tally = Tally()
-        tally.add(folder.stat())
-        drafts: list[Draft] = []
-        problems: list[Problem] = []
-        strangers: list[Node] = []
+        found = _Found(Past(known, Settled(context.now)))
+        found.tally.add(folder.stat())
         for node in folder.nodes():
-            tally.add(node.stat)
+            found.tally.add(node.stat)
             try:
-                found = _part(folder, node, tally, problems)
+                found.look_into(folder, node)
             except OSError as error:
-                problems.append(Problem(f"{folder.path}/{node.name}", reason(error)))
-                continue
-            drafts.extend(found or ())
-            if found is None:
-                strangers.append(node)
-        problems.extend(weigh_strangers(folder, strangers, tally))
-        finished = [draft.entry(worth) for draft, worth in appraise(drafts, cache, folder, context)]
-        entries = _held(finished, cache, context)
-        return Measured(
-            MeasuredCache(cache, folder.stat().st_dev, Bytes(tally.size), tuple(entries)), tuple(problems)
-        )
+                found.problems.append(Problem(f"{folder.path}/{node.name}", reason(error)))
+        found.problems.extend(weigh_strangers(folder, found.strangers, found.tally))
+        finished = [draft.entry(worth) for draft, worth in appraise(found.drafts, cache, folder, context)]
+        taken_over = frozenset(entry.path for entry in found.entries)
+        entries = tuple(_held(finished + found.entries, cache, context))
+        size = Bytes(found.tally.size)
+        measured = MeasuredCache(cache, folder.stat().st_dev, size, entries, parts=tuple(found.parts))
+        return Measured(measured, tuple(found.problems), taken_over)
 
     def guard(self, cache: Cache, context: Context) -> Guard:
         """Looks again for a running pip and for a build before a built wheel goes."""
@@ -115,51 +112,56 @@ class Pip:
         return describe(process, _TOOL) if process else None
 
 
-def _part(folder: Folder, node: Node, tally: Tally, problems: list[Problem]) -> list[Draft] | None:
-    """The entries of one name at the top of a cache; ``None`` for what pip did not make."""
-    if is_folder(node) and node.name in _HTTP:
-        tree = HttpTree(tally)
-        tree.read(folder, node)
-        problems.extend(tree.problems)
-        return tree.drafts
-    if is_folder(node) and node.name == "wheels":
-        wheels = WheelTree(tally)
-        wheels.read(folder, node)
-        problems.extend(wheels.problems)
-        return wheels.drafts
-    if is_folder(node) and node.name == "selfcheck":
-        return _selfchecks(folder, node, tally, problems)
-    if is_file(node) and node.name == "selfcheck.json":
-        return [_selfcheck(_Top(), node)]
-    if node.name in _KNOWN:
-        problems.append(Problem(f"{folder.path}/{node.name}", "a symbolic link or special file: not followed"))
-    return None
+class _Found:
+    """What is in a cache: entries in the making, those that are known, and the strangers at its top."""
 
+    def __init__(self, past: Past) -> None:
+        self.tally = Tally()
+        self.drafts: list[Draft] = []
+        self.entries: list[Entry] = []
+        self.parts: list[Part] = []
+        self.problems: list[Problem] = []
+        self.strangers: list[Node] = []
+        self._past = past
 
-class _Top(Shard):
-    """The cache root as a shard: its entries have no folder of their own."""
+    def look_into(self, folder: Folder, node: Node) -> None:
+        """Takes up one name at the top of the cache."""
+        if is_folder(node) and node.name in _HTTP:
+            self._take(HttpTree(self.tally, self._past), folder, node)
+        elif is_folder(node) and node.name == "wheels":
+            self._take(WheelTree(self.tally, self._past), folder, node)
+        elif is_folder(node) and node.name == "selfcheck":
+            self._selfchecks(folder, node)
+        elif is_file(node) and node.name == "selfcheck.json":
+            self.drafts.append(_selfcheck(Shard(""), node))  # the root is no folder of its own: it is never freed
+        else:
+            if node.name in _KNOWN:
+                why = "a symbolic link or special file: not followed"
+                self.problems.append(Problem(f"{folder.path}/{node.name}", why))
+            self.strangers.append(node)
 
-    def __init__(self) -> None:
-        super().__init__("", None, None)  # type: ignore[arg-type]  # the root itself is never freed
+    def _take(self, reader: HttpTree | WheelTree, folder: Folder, node: Node) -> None:
+        reader.read(folder, node)
+        self.drafts.extend(reader.tree.drafts)
+        self.entries.extend(reader.tree.entries)
+        self.parts.extend(reader.tree.parts)
+        self.problems.extend(reader.tree.problems)
 
-
-def _selfchecks(folder: Folder, node: Node, tally: Tally, problems: list[Problem]) -> list[Draft]:
-    shard = Shard(node.name, node, None)
-    found: list[Draft] = []
-    strangers: list[Node] = []
-    with folder.folder(node.name) as inner:
-        for item in inner.nodes():
-            tally.add(item.stat)
-            if is_file(item) and _SELFCHECK.fullmatch(item.name):
-                found.append(_selfcheck(shard, item))
-            else:
-                strangers.append(item)
-        problems.extend(weigh_strangers(inner, strangers, tally))
-    return found
+    def _selfchecks(self, folder: Folder, node: Node) -> None:
+        shard = Shard.of(node.name, node, None)
+        strangers: list[Node] = []
+        with folder.folder(node.name) as inner:
+            for item in inner.nodes():
+                self.tally.add(item.stat)
+                if is_file(item) and _SELFCHECK.fullmatch(item.name):
+                    self.drafts.append(_selfcheck(shard, item))
+                else:
+                    strangers.append(item)
+            self.problems.extend(weigh_strangers(inner, strangers, self.tally))
 
 
 def _selfcheck(shard: Shard, node: Node) -> Draft:
-    draft = Draft(shard, [node], Kind.DEBRIS if node.name.endswith(".tmp") else Kind.INDEX)
+    draft = Draft.of(shard, [node], Kind.DEBRIS if node.name.endswith(".tmp") else Kind.INDEX)
     draft.tally.add(node.stat)
     draft.tally.accessed = node.stat.st_atime_ns
     draft.clues.fetch = node.stat.st_size

@@ -11,7 +11,7 @@ from cachewarden.ecosystems import pip_names
 from cachewarden.ecosystems.interpreters import Tag
 from cachewarden.ecosystems.msgpack import Blob, Fetch
 from cachewarden.ecosystems.pip_names import Body, Named
-from cachewarden.ecosystems.pip_shards import Draft, Shard, ShardTree, descend
+from cachewarden.ecosystems.pip_shards import Draft, Past, Shard, ShardTree, descend
 from cachewarden.ecosystems.trees import Tally, is_file, reason
 from cachewarden.ecosystems.wheel_file import tags_of_wheel
 from cachewarden.model.caches import Kind, Problem
@@ -25,16 +25,14 @@ _KEY = re.compile(r"([0-9a-f]{56})(\.body)?([A-Za-z0-9_]{8}\.tmp)?")
 class HttpTree:
     """Reads one of the two trees; ``drafts`` and ``problems`` are filled by ``read``."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: Tally, past: Past) -> None:
         """Everything met is added to ``tally``."""
-        self._tree = ShardTree(5, "[0-9a-f]", tally, self._bottom)
+        self.tree = ShardTree(5, "[0-9a-f]", tally, self._bottom, past)
         self._pages: list[Draft] = []
-        self.drafts = self._tree.drafts
-        self.problems = self._tree.problems
 
     def read(self, cache: Folder, node: Node) -> None:
         """Walks the tree ``node`` of ``cache`` once and names what it can."""
-        self._tree.read(cache, node)
+        self.tree.read(cache, node)
         self._name_by_pages(cache)
 
     def _bottom(self, folder: Folder, shard: Shard, nodes: list[Node]) -> list[Node]:
@@ -47,12 +45,12 @@ class HttpTree:
             else:
                 groups.setdefault(node.name if match.group(3) else match.group(1), []).append(node)
         for key, files in groups.items():
-            self._tree.draft(self._draft(folder, shard, key, files))
+            files.sort(key=lambda node: len(node.name))  # the metadata first, it names the pair
+            self.tree.draft(self._draft(folder, shard, key, files), files[0])
         return strangers
 
     def _draft(self, folder: Folder, shard: Shard, key: str, files: list[Node]) -> Draft:
-        files.sort(key=lambda node: len(node.name))  # the metadata first, it names the pair
-        draft = Draft(shard, files, Kind.DEBRIS)
+        draft = Draft.of(shard, files, Kind.DEBRIS)
         for node in files:
             draft.tally.add(node.stat)
             draft.tally.accessed = max(draft.tally.accessed, node.stat.st_atime_ns)
@@ -64,11 +62,11 @@ class HttpTree:
         try:
             self._identify(folder, draft)
         except OSError as error:
-            self.problems.append(Problem(f"{folder.path}/{key}", f"its package is unknown: {reason(error)}"))
+            self.tree.problems.append(Problem(f"{folder.path}/{key}", f"its package is unknown: {reason(error)}"))
         return draft
 
     def _identify(self, folder: Folder, draft: Draft) -> None:
-        response = pip_names.response_of(_fetcher(folder, draft.nodes[0].name))
+        response = pip_names.response_of(_fetcher(folder, draft.names[0]))
         if response is None:
             return
         packed = _packed_body(folder, draft, response)
@@ -90,8 +88,8 @@ class HttpTree:
         """Second pass, for what neither headers nor body named: the URLs that the cached pages list."""
         pages = {id(page) for page in self._pages}
         wanted = {
-            draft.nodes[0].name: draft
-            for draft in self.drafts
+            draft.names[0]: draft
+            for draft in self.tree.drafts
             if draft.kind in {Kind.DOWNLOAD, Kind.INDEX} and not draft.named.name and id(draft) not in pages
         }
         if not wanted:
@@ -104,18 +102,18 @@ class HttpTree:
     def _links(self, cache: Folder, page: Draft) -> Iterator[tuple[str, Named]]:
         try:
             with descend(cache, page.shard.path) as folder:
-                response = pip_names.response_of(_fetcher(folder, page.nodes[0].name))
+                response = pip_names.response_of(_fetcher(folder, page.names[0]))
                 if response:
                     yield from pip_names.links_of_page(_body(folder, page, response))
         except OSError as error:
-            self.problems.append(Problem(f"{cache.path}/{page.path}", reason(error)))
+            self.tree.problems.append(Problem(f"{cache.path}/{page.path}", reason(error)))
 
 
 def read_tags(cache: Folder, draft: Draft) -> tuple[Tag, ...]:
     """Of a wheel that was downloaded, as it says itself; empty when it does not."""
     try:
         with descend(cache, draft.shard.path) as folder:
-            response = pip_names.response_of(_fetcher(folder, draft.nodes[0].name))
+            response = pip_names.response_of(_fetcher(folder, draft.names[0]))
             return tags_of_wheel(_packed_body(folder, draft, response)) if response else ()
     except OSError:
         return ()
@@ -143,11 +141,11 @@ def _body(folder: Folder, draft: Draft, response: pip_names.Response) -> Body:
 
 
 def _packed_body(folder: Folder, draft: Draft, response: pip_names.Response) -> Body:
-    if len(draft.nodes) > 1:
-        return Body(draft.nodes[1].stat.st_size, _fetcher(folder, draft.nodes[1].name))
+    if draft.body is not None:
+        return Body(draft.body, _fetcher(folder, draft.names[1]))
     inline = response.body
     if isinstance(inline, bytes):
         return Body(len(inline), lambda offset, size: inline[offset : offset + size])
     blob: Blob = inline
-    whole = _fetcher(folder, draft.nodes[0].name)
+    whole = _fetcher(folder, draft.names[0])
     return Body(blob.size, lambda offset, size: whole(blob.offset + offset, max(0, min(size, blob.size - offset))))

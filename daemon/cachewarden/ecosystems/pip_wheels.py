@@ -9,7 +9,7 @@ import re
 from cachewarden.ecosystems.direct_url import read_origin
 from cachewarden.ecosystems.interpreters import tags_of_file
 from cachewarden.ecosystems.pip_names import Named, named_by_file, named_by_url
-from cachewarden.ecosystems.pip_shards import Draft, Shard, ShardTree
+from cachewarden.ecosystems.pip_shards import Draft, Past, Shard, ShardTree
 from cachewarden.ecosystems.trees import Tally, is_file, is_folder, reason, survey, weigh_strangers
 from cachewarden.model.caches import Kind, Problem
 from cachewarden.system.ports import Folder, Node
@@ -25,16 +25,14 @@ _ORIGIN = "origin.json"
 class WheelTree:
     """Reads ``wheels``; ``drafts`` and ``problems`` are filled by ``read``."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: Tally, past: Past) -> None:
         """Everything met is added to ``tally``."""
-        self._tree = ShardTree(3, "[0-9a-f]{2}", tally, self._bottom)
+        self.tree = ShardTree(3, "[0-9a-f]{2}", tally, self._bottom, past)
         self._tally = tally
-        self.drafts = self._tree.drafts
-        self.problems = self._tree.problems
 
     def read(self, cache: Folder, node: Node) -> None:
         """Walks the tree once."""
-        self._tree.read(cache, node)
+        self.tree.read(cache, node)
 
     def _bottom(self, folder: Folder, shard: Shard, nodes: list[Node]) -> list[Node]:
         strangers: list[Node] = []
@@ -46,15 +44,16 @@ class WheelTree:
         return strangers
 
     def _key(self, parent: Folder, shard: Shard, node: Node) -> None:
-        draft = Draft(shard, [node], Kind.BUILT_WHEEL, tree=True)
+        draft = Draft.of(shard, [node], Kind.BUILT_WHEEL)
+        draft.tree = True
         draft.tally.add(node.stat)
         try:
             with parent.folder(node.name) as folder:
-                self._contents(folder, Shard(f"{shard.path}/{node.name}", node, shard), draft)
+                self._contents(folder, Shard.of(f"{shard.path}/{node.name}", node, shard), draft)
         except OSError as error:
             draft.hold = f"it cannot be read whole: {reason(error)}"
-            self.problems.append(Problem(f"{parent.path}/{node.name}", reason(error)))
-        self._tree.draft(draft)
+            self.tree.problems.append(Problem(f"{parent.path}/{node.name}", reason(error)))
+        self.tree.draft(draft, node)
 
     def _contents(self, folder: Folder, key: Shard, draft: Draft) -> None:
         for inner in folder.nodes():
@@ -69,17 +68,18 @@ class WheelTree:
                 _learn(folder, inner, draft)
             else:
                 draft.hold = draft.hold or FOREIGN
-                self.problems.extend(weigh_strangers(folder, [inner], self._tally))
+                self.tree.problems.extend(weigh_strangers(folder, [inner], self._tally))
 
     def _build(self, folder: Folder, key: Shard, node: Node) -> None:
         """What a build that died has left; with pip running it is held (see ``pip``)."""
-        draft = Draft(key, [node], Kind.DEBRIS, tree=True)
+        draft = Draft.of(key, [node], Kind.DEBRIS)
+        draft.tree = True
         draft.tally.add(node.stat)
         with folder.folder(node.name) as inner:
             survey(inner, draft.tally)
         self._tally.merge(draft.tally)
         key.count(strangers=1)
-        self._tree.drafts.append(draft)
+        self.tree.drafts.append(draft)
 
 
 def why_a_wheel_stays(folder: Folder) -> str | None:

@@ -58,7 +58,7 @@ def measured_build(draft: Draft, sdist: int | None = None) -> Seconds | None:
     shard = draft.shard
     if shard.parent is None or shard.entries != 1 or shard.strangers:
         return None
-    began = shard.node.stat.st_mtime_ns
+    began = shard.modified
     if began > draft.clues.cached and sdist is not None:
         began = sdist
     took = Seconds((draft.clues.cached - began) // NANOSECONDS)
@@ -115,7 +115,7 @@ class _Knowledge:
             if draft.kind is Kind.BUILT_WHEEL:
                 built.setdefault(named, []).append(cached)
             elif draft.clues.source:
-                sources[draft.nodes[0].name] = named_sources[named] = draft.clues
+                sources[draft.names[0]] = named_sources[named] = draft.clues
         if not wanted:
             return cls(Environments(), {}, built, sources, named_sources)
         environments = context.look.once(pip_environments.find, context)
@@ -223,6 +223,6 @@ def _is_of(origin: Origin | None, draft: Draft) -> bool:
     if origin is None:
         return True
     if draft.kind is Kind.DOWNLOAD:
-        return draft.nodes[0].name == key_of(origin.url)
+        return draft.names[0] == key_of(origin.url)
     own = draft.clues.origin
     return own is not None and (own.url == origin.url or (own.sha256 is not None and own.sha256 == origin.sha256))

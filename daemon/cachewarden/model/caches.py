@@ -95,7 +95,8 @@ class Entry:
     ``leftover`` marks trash of an interrupted removal of ours. ``signal`` tells by what sign ``last_used`` is known;
     ``facts`` is ``None`` where nothing is known beyond the kind. ``maybe``: bytes beyond ``frees`` that may come back
     as well, so that the truth lies between ``frees`` and the sum (extents that other files share, compressed ones).
-    ``held_open``: bytes, in neither of them, that come back only when a process closes what it has open.
+    ``held_open``: bytes, in neither of them, that come back only when a process closes what it has open. ``own_hold``
+    is that part of ``hold`` which the files themselves tell, before processes and environments are asked.
     """
 
     path: str
@@ -119,6 +120,20 @@ class Entry:
     facts: Facts | None = None
     maybe: Bytes = Bytes(0)
     held_open: Bytes = Bytes(0)
+    own_hold: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a cache of which can be told without walking it that it is as it was: a package, a branch of a tree.
+
+    Entries at ``path`` (relative to the cache root) and below belong to it. ``mark`` is another one when the part has
+    changed; what goes into it its ecosystem knows. ``size``: bytes that it adds to those of its cache.
+    """
+
+    path: str
+    mark: str
+    size: Bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +158,8 @@ class MeasuredCache:
 
     ``read_only``: nothing can be written where it is mounted, though the filesystem may be writable elsewhere: the
     sandbox of a service does that. ``quota``: its owner's on that filesystem, ``None`` where there is none.
+    ``parts`` are for the next look, which need not walk those that are unchanged; ``verified`` is when the last look
+    began that walked all of it.
     """
 
     cache: Cache
@@ -151,6 +168,8 @@ class MeasuredCache:
     entries: tuple[Entry, ...]
     read_only: bool = False
     quota: Quota | None = None
+    parts: tuple[Part, ...] = ()
+    verified: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)

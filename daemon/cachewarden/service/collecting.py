@@ -4,15 +4,15 @@ All that is kept of it is bounded, and so is what may be done with each piece: t
 or time because of one owner, whose worker may lie, or tell truly of a hundred thousand files that the owner has made.
 """
 
-from collections.abc import Callable
+from collections.abc import Generator
 from dataclasses import replace
 
 from cachewarden.model.caches import Entry, Filesystem, Look, MeasuredCache, Owner, Problem
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.relocations import RelocationSeen
-from cachewarden.service.wire import decoder
+from cachewarden.service.telling import SEEN
+from cachewarden.service.wire import Message, decoder
 
-Message = tuple[str, object]
 _MOST_MESSAGES = 20_000
 _MOST_ENTRIES = 2_000_000
 """The files that go with one, and the inodes that it shares, count as well."""
@@ -36,11 +36,11 @@ class Collector:
         self._relocations: list[RelocationSeen] = []
         self._count = self._text = 0
 
-    def collect(self, hear: Callable[[], Message]) -> Look:
-        """Until ``seen``; WorkerError for anything else than a look."""
+    def collect(self) -> Generator[None, Message, Look]:
+        """Is sent the messages until ``seen``; WorkerError for anything else than a look."""
         for _ in range(_MOST_MESSAGES):
-            word, value = hear()
-            if word == "seen":
+            word, value = yield
+            if word == SEEN:
                 caches = tuple(replace(cache, entries=tuple(entries)) for cache, entries in self._caches)
                 return Look(
                     caches, tuple(self._filesystems), tuple(self._problems), tuple(self._references),
@@ -55,6 +55,7 @@ class Collector:
             if not cache.cache.path.startswith("/") or cache.entries:
                 raise WorkerError("a cache without a place")
             self._weigh(cache.cache.path, cache.cache.source, cache.cache.ecosystem)
+            self._weigh(*(text for part in cache.parts for text in (part.path, part.mark)))
             self._caches.append((replace(cache, cache=replace(cache.cache, owner=self._owner)), []))
         elif word == "entries" and self._caches:
             self._take_entries(decoder(tuple[Entry, ...])(value))

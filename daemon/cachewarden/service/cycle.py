@@ -1,32 +1,34 @@
 """One cycle: look, decide, act, and again until the marks are reached or nothing is left to take."""
 
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from cachewarden.decide.planner import decide, fingerprints
-from cachewarden.model.caches import Filesystem, Owner, Problem, Snapshot
+from cachewarden.model.caches import Filesystem, Look, Owner, Problem, Snapshot
 from cachewarden.model.errors import WorkerError
-from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge, Relocate, RemovedEntry
-from cachewarden.model.policies import Settings
+from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge, Relocate, RemovedEntry, State
+from cachewarden.model.policies import ActionKind, Settings
 from cachewarden.model.units import NANOSECONDS, Bytes, Instant
 from cachewarden.service.assemble import assemble, at_rest, without
+from cachewarden.service.earlier import Earlier, NothingEarlier, nothing_known
 from cachewarden.service.first_aid import Kit, urgent
-from cachewarden.service.moves import Moves, begun, outcome_of
+from cachewarden.service.hooks import Hooks
+from cachewarden.service.moves import Moves, begun, outcome_of, wants_attention
 from cachewarden.service.remembering import Remembering
-from cachewarden.service.talking import Hooks
-from cachewarden.service.workers import Workers
+from cachewarden.service.rounds import credit, in_vain, less_to_free, what_is_next, whole
 from cachewarden.system.collector import no_search_for_cycles
 from cachewarden.system.ports import Clock, Space
+
+if TYPE_CHECKING:
+    from cachewarden.service.workers import Workers
 
 _MOST_ROUNDS = 100
 """Each round but the last removes something or finds something that cannot be removed."""
 _MOST_IN_VAIN = 10
 """Rounds in which nothing of an owner went, or next to nothing came of it, before others have their turn: whoever has
 a hundred entries that cannot go, or says that each of them is as large as the disk, would keep it full for all."""
-_LITTLE = 4
-"""A disk that gains less than one part in so many of what was hoped for gains little: somebody else writes, too."""
 
 
 _AID = 20 * NANOSECONDS
@@ -35,21 +37,26 @@ _AID = 20 * NANOSECONDS
 
 @dataclass(slots=True)
 class _Done:
-    """What the rounds of a cycle add up to, and what a purge that is under way removed so far."""
+    """What the rounds of a cycle add up to, and what purges that are under way removed so far."""
 
     id: str
     trigger: str
     started: Instant
     plans: list[Plan] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
-    current: list[RemovedEntry] = field(default_factory=list)
+    current: dict[int, tuple[Purge, list[RemovedEntry]]] = field(default_factory=dict)
     until: Instant | None = None
 
-    def so_far(self, action: Purge, now: Instant) -> CycleRecord:
+    def so_far(self, now: Instant) -> CycleRecord:
         """What is to be remembered if this is the last that is heard of the cycle."""
-        freed = Bytes(sum(entry.freed for entry in self.current))
-        under_way = Outcome(action.policy, "purge", action.cache, tuple(self.current), freed, incomplete=True)
-        return CycleRecord(self.id, self.trigger, self.started, now, Plan(), (*self.outcomes, under_way))
+        under_way = (
+            Outcome(
+                action.policy, "purge", action.cache, tuple(gone), Bytes(sum(entry.freed for entry in gone)),
+                incomplete=True,
+            )
+            for action, gone in self.current.values()
+        )  # fmt: skip
+        return CycleRecord(self.id, self.trigger, self.started, now, Plan(), (*self.outcomes, *under_way))
 
 
 class Cycle:
@@ -57,13 +64,18 @@ class Cycle:
 
     def __init__(
         self,
-        workers: Workers,
+        workers: "Workers",
         clock: Clock,
         remembering: Remembering,
         hooks: Hooks,
         online: Callable[[], bool] = lambda: True,
+        earlier: Earlier | None = None,
     ) -> None:
-        """``hooks`` are asked and told while it goes on; ``online`` tells whether there is a way to a network."""
+        """``hooks`` are asked and told while it goes on; ``online`` tells whether there is a way to a network.
+
+        ``earlier``: what looks before this one found, in this process or another.
+        """
+        self._earlier = earlier or NothingEarlier()
         self._online = online
         self._workers = workers
         self._clock = clock
@@ -75,31 +87,55 @@ class Cycle:
         self._aided: dict[int, Filesystem] = {}
         self.seen: Snapshot | None = None
         """The last snapshot, before anything was removed."""
+        self.looks: dict[int, Look] = {}
+        """What it was put together from, by uid."""
 
-    def look(self, settings: Settings) -> Snapshot:
-        """What is there now, of every owner that the settings name. A lost worker costs its owner's part."""
-        looks = []
-        blind = False
+    @property
+    def owners(self) -> Iterable[Owner]:
+        """Who was looked at."""
+        return self._moves.owners.values()
+
+    def look(self, settings: Settings, *, anew: bool = True, still: Mapping[int, Look] | None = None) -> Snapshot:
+        """What is there now, of every owner that the settings name. A lost worker costs its owner's part.
+
+        Not ``anew``: what is unchanged since an earlier look is as that one found it, link counts above all.
+        ``still``: looks by uid that hold, instead of new ones.
+        """
         self._aided = {}
-        hooks = replace(self._hooks, beat=self._beat_looking)
+        begun = self._clock.now()
+        blind = False
         problems: list[Problem] = []
         owners = list(_chosen(self._workers.owners(), settings, problems))
         self._moves.owners = {owner.name: owner for owner in owners}
-        for owner in owners:
-            if not self._hooks.may_go_on():
-                break
-            try:
-                with no_search_for_cycles():
-                    looks.append(self._workers.look(owner, hooks))
-            except WorkerError as error:
-                problems.append(Problem(owner.home, str(error)))
-                blind = True
-        snapshot = assemble(looks, problems, settings, self._clock.now(), blind=blind)
+        looks = self.looks = {owner.uid: still[owner.uid] for owner in owners if still and owner.uid in still}
+        unseen = [owner for owner in owners if owner.uid not in looks]
+        hooks = replace(
+            self._hooks, beat=self._beat_looking, hurries=lambda: self._has_to_act(looks.values(), settings)
+        )
+        with no_search_for_cycles():
+            known = nothing_known if anew else lambda owner: self._earlier.of(owner, begun)
+            for owner, seen in self._workers.look_at_all(unseen, hooks, known):
+                if isinstance(seen, WorkerError):
+                    problems.append(Problem(owner.home, str(seen)))
+                    blind = True
+                else:
+                    looks[owner.uid] = seen
+                    self._earlier.keep(owner, seen, self._clock.now())
+        # They come as they come; what is decided must not depend on that.
+        in_order = [looks[owner.uid] for owner in owners if owner.uid in looks]
+        snapshot = assemble(in_order, problems, settings, self._clock.now(), blind=blind)
         # Else the plan would make good once more what first aid made good meanwhile.
         disks = tuple(self._aided.get(each.device, each) for each in snapshot.filesystems)
         snapshot = replace(snapshot, filesystems=disks)
         self.seen = self._remembering.recall(replace(snapshot, online=self._online()), settings)
         return self.seen
+
+    def _has_to_act(self, looks: Iterable[Look], settings: Settings) -> bool:
+        """Whether a disk is short, and what was seen so far has something to go from it."""
+        if self._aided:
+            return True
+        seen = assemble(looks, (), settings, self._clock.now(), blind=True)
+        return bool(decide(seen, urgent(settings)).actions)
 
     def _beat_looking(self) -> None:
         self._hooks.beat()
@@ -120,10 +156,17 @@ class Cycle:
         """The program ends: what was only heard is written down."""
         self._remembering.leave()
 
-    def plan(self, settings: Settings) -> tuple[Snapshot, Plan]:
-        """What a cycle would do now. Nothing is written anywhere."""
+    def plan(self, settings: Settings, *, anew: bool = True) -> tuple[Snapshot, Plan]:
+        """What a cycle would do now. Nothing is done; ``anew`` as in ``look``."""
         self._moves.begin()
-        return self._moves.cleared(self.look(settings), settings)
+        return self._moves.cleared(self.look(settings, anew=anew), settings)
+
+    def _first_look(self, settings: Settings) -> Snapshot:
+        """What is unchanged is not walked again, unless something is to be done: what is acted on is known anew."""
+        begun = self._clock.now()
+        seen = self.look(settings, anew=False)
+        is_new = all(each.verified is None or each.verified >= begun for each in seen.caches)
+        return seen if is_new or not decide(seen, settings).actions else self.look(settings)
 
     def run(self, settings: Settings, trigger: str, *, prepare: bool = False) -> CycleRecord:
         """Looks, decides, acts; and looks again at the disks, since a full ext4 hides the first bytes freed.
@@ -132,8 +175,8 @@ class Cycle:
         """
         started = self._clock.now()
         self._moves.begin()
-        first = self.look(settings)
-        done = _Done(uuid.uuid4().hex, trigger, started)
+        first = self._first_look(settings)
+        done = _Done(_new_id(), trigger, started)
         last = self._rounds(self._settled(first, settings, done), settings, done)
         done.outcomes.extend(self._moves.refused())
         record = CycleRecord(
@@ -141,7 +184,7 @@ class Cycle:
             trigger=trigger,
             started_at=started,
             finished_at=self._clock.now(),
-            plan=_whole(done.plans),
+            plan=whole(done.plans),
             outcomes=tuple(done.outcomes),
             before=first.filesystems,
             after=last.filesystems,
@@ -150,6 +193,31 @@ class Cycle:
         self._remembering.learn(first, record, settings)
         if prepare:
             self._kit.pack(last, settings)
+        return record
+
+    def rest(
+        self, settings: Settings, trigger: str, known: Mapping[int, Look], *, prepare: bool = False
+    ) -> CycleRecord | None:
+        """A cycle in which nothing is to be done, by what is ``known`` and looks at all others.
+
+        ``None`` when anything may be: that takes a whole cycle, which looks at everybody.
+        """
+        started = self._clock.now()
+        self._moves.begin()
+        first = self.look(settings, anew=False, still=known)
+        if first.due or any(map(wants_attention, first.relocations)) or not self._hooks.may_go_on():
+            return None
+        with no_search_for_cycles():
+            plan = decide(first, settings)
+        if plan.actions or plan.shortfalls or _is_wanting(plan, settings):
+            return None
+        disks = first.filesystems
+        now = self._clock.now()
+        record = CycleRecord(_new_id(), trigger, started, now, plan, (), disks, disks, first.problems)
+        if self.looks.keys() - known.keys():
+            self._remembering.learn(first, record, settings)
+        if prepare:
+            self._kit.pack(first, settings)
         return record
 
     def aid(self, settings: Settings, trigger: str, spaces: Mapping[str, Space]) -> CycleRecord | None:
@@ -162,11 +230,11 @@ class Cycle:
         first = self._kit.unpack(spaces, started, settings.watch.interval)
         if first is None:
             return None
-        done = _Done(uuid.uuid4().hex, trigger, started, until=Instant(started + _AID))
+        done = _Done(_new_id(), trigger, started, until=Instant(started + _AID))
         last = self._rounds(first, urgent(settings), done)
         if not done.outcomes:
             return None
-        plan = replace(_whole(done.plans), shortfalls=(), skips=())
+        plan = replace(whole(done.plans), shortfalls=(), skips=())
         outcomes = tuple(done.outcomes)
         self._kit.tried([each for each in plan.actions if isinstance(each, Purge)], outcomes)
         self._aided |= {each.device: each for each in last.filesystems}
@@ -198,7 +266,7 @@ class Cycle:
         vain: Counter[int] = Counter()
         for _ in range(_MOST_ROUNDS):
             snapshot, plan = self._moves.cleared(snapshot, settings)
-            move, purges = _next(plan)
+            move, purges = what_is_next(plan)
             done.plans.append(replace(plan, actions=(move,) if move else tuple(purges)))
             if move:
                 snapshot = self._move(move, replace(snapshot, engaged=plan.engaged), settings, done)
@@ -208,10 +276,10 @@ class Cycle:
                 before = {each.device: each for each in snapshot.filesystems}
                 outcomes = self._act(purges, done)
                 self._remembering.judge(fingerprints(plan, snapshot), outcomes)
-                vain.update(_in_vain(snapshot, purges, outcomes, self._latest))
+                vain.update(in_vain(snapshot, purges, outcomes, self._latest))
                 snapshot = replace(without(snapshot, purges, outcomes, self._latest), engaged=plan.engaged)
                 snapshot = at_rest(snapshot, {uid for uid, rounds in vain.items() if rounds >= _MOST_IN_VAIN})
-                settings = _less_to_free(settings, _credit(before, outcomes, self._latest))
+                settings = less_to_free(settings, credit(before, outcomes, self._latest))
             if not self._may_go_on(done):
                 break
         # What is lacking must be said as it is, not as it would be after more removals.
@@ -232,65 +300,41 @@ class Cycle:
         return self._moves.after(known, move, moved, settings)
 
     def _act(self, purges: list[Purge], done: _Done) -> list[Outcome]:
-        outcomes: list[Outcome] = []
+        """The outcomes, in the order of the plan."""
         self._latest = {}
-        for action in purges:
-            if not self._may_go_on(done):
-                break
-            done.current.clear()
-            outcome, filesystem = self._workers.purge(action, self._telling(action, done))
-            outcomes.append(outcome)
-            done.outcomes.append(outcome)
-            if filesystem:
-                self._latest[filesystem.device] = filesystem
-        return outcomes
+        done.current.clear()
+        outcomes: dict[int, Outcome] = {}
 
-    def _telling(self, action: Purge, done: _Done) -> Hooks:
-        """The hooks, with a note of what went now and then: a service that is killed has not forgotten it."""
-
-        def progress(entry: RemovedEntry) -> None:
-            done.current.append(entry)
-            self._remembering.note(lambda: done.so_far(action, self._clock.now()), self._clock.now())
+        def gone(action: Purge, entry: RemovedEntry) -> None:
+            """A note of what went now and then: a service that is killed has not forgotten it."""
+            done.current.setdefault(id(action), (action, []))[1].append(entry)
+            self._remembering.note(lambda: done.so_far(self._clock.now()), self._clock.now())
             self._hooks.progress(entry)
 
-        return replace(self._hooks, progress=progress, may_go_on=lambda: self._may_go_on(done))
+        hooks = replace(self._hooks, may_go_on=lambda: self._may_go_on(done))
+        for action, outcome, filesystem in self._workers.purge_all(purges, hooks, gone):
+            done.current.pop(id(action), None)
+            done.outcomes.append(outcome)
+            outcomes[id(action)] = outcome
+            if filesystem:
+                self._latest[filesystem.device] = filesystem
+        return [outcomes[id(action)] for action in purges if id(action) in outcomes]
 
     def _may_go_on(self, done: _Done) -> bool:
         return self._hooks.may_go_on() and (done.until is None or self._clock.now() < done.until)
 
 
-def _next(plan: Plan) -> tuple[Relocate | None, list[Purge]]:
-    """What comes first: a move, or the removals before the first move."""
-    first = next(iter(plan.actions), None)
-    if isinstance(first, Relocate):
-        return first, []
-    purges: list[Purge] = []
-    for action in plan.actions:
-        if isinstance(action, Relocate):
-            break
-        purges.append(action)
-    return None, purges
+def _new_id() -> str:
+    """Of a cycle. Drawn as late as that: the module asks what kind of machine this is."""
+    from uuid import uuid4
+
+    return uuid4().hex
 
 
-def _in_vain(
-    seen: Snapshot, purges: list[Purge], outcomes: list[Outcome], latest: Mapping[int, Filesystem]
-) -> set[int]:
-    """The owners of whose caches nothing went, or by whose removals a disk gained little of what was hoped for.
-
-    What an entry frees, and that it went, is its owner's word. What the disk gained is ours.
-    """
-    free = {each.device: each.free for each in seen.filesystems}
-    devices = {(each.cache.owner.uid, each.cache.path): each.device for each in seen.caches}
-    hoped: Counter[tuple[int, int | None]] = Counter()
-    for action in purges:
-        uid = action.cache.owner.uid
-        hoped[uid, devices.get((uid, action.cache.path))] += action.frees + action.maybe
-    went = {outcome.cache.owner.uid for outcome in outcomes if outcome.removed}
-    vain = {outcome.cache.owner.uid for outcome in outcomes} - went
-    for (uid, device), hope in hoped.items():
-        if device in latest and device in free and (latest[device].free - free[device]) * _LITTLE < hope:
-            vain.add(uid)
-    return vain
+def _is_wanting(plan: Plan, settings: Settings) -> bool:
+    """Whether a policy would act if it only could: what keeps it from that may be over. Reports act on nothing."""
+    telling = {policy.name for policy in settings.policies if policy.action is ActionKind.REPORT}
+    return any(each.state is State.TRIGGERED and each.policy not in telling for each in plan.standings)
 
 
 def _chosen(owners: tuple[Owner, ...], settings: Settings, problems: list[Problem]) -> Iterable[Owner]:
@@ -303,39 +347,3 @@ def _chosen(owners: tuple[Owner, ...], settings: Settings, problems: list[Proble
         if name not in known
     )
     return [owner for owner in owners if owner.name in settings.owners]
-
-
-def _credit(before: Mapping[int, Filesystem], outcomes: list[Outcome], latest: Mapping[int, Filesystem]) -> int:
-    """What a round freed. Where only bounds are known, what the disks gained decides, as far as the bounds allow."""
-    sure = sum(outcome.freed for outcome in outcomes)
-    gained = sum(each.free - before[device].free for device, each in latest.items() if device in before)
-    return min(max(sure, gained), sure + sum(outcome.maybe for outcome in outcomes))
-
-
-def _less_to_free(settings: Settings, freed: int) -> Settings:
-    """What was asked for by hand, less what an earlier round freed."""
-    policies = tuple(
-        policy if policy.to_free is None else replace(policy, to_free=Bytes(max(0, policy.to_free - freed)))
-        for policy in settings.policies
-    )
-    return replace(settings, policies=policies)
-
-
-def _whole(plans: list[Plan]) -> Plan:
-    """All rounds as one plan: every action, the first standings (why it acted), the last shortfalls and skips."""
-    if not plans:
-        return Plan()
-    taken = {
-        f"{action.cache.path}/{chosen.entry.path}"
-        for plan in plans
-        for action in plan.actions
-        if isinstance(action, Purge)
-        for chosen in action.entries
-    }
-    return Plan(
-        actions=tuple(action for plan in plans for action in plan.actions),
-        skips=tuple(skip for skip in plans[-1].skips if skip.path not in taken),
-        shortfalls=plans[-1].shortfalls,
-        standings=plans[0].standings if len(plans[0].standings) else plans[-1].standings,
-        engaged=plans[-1].engaged,
-    )

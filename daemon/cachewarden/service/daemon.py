@@ -7,12 +7,13 @@ nothing in a cycle needs a lock.
 import os
 import signal
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from types import FrameType
 
 from cachewarden import __version__
-from cachewarden.model.caches import Snapshot
+from cachewarden.model.caches import Look, Snapshot
 from cachewarden.model.errors import BusyError, ConfigError, UsageError, WorkerError
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.policies import Settings
@@ -23,14 +24,15 @@ from cachewarden.service.bell import Bell
 from cachewarden.service.config_watch import ConfigWatch
 from cachewarden.service.cycle import Cycle
 from cachewarden.service.damping import STEP, SUDDEN, Damping, puts_off
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.hurry import Hurry
 from cachewarden.service.mount_watch import MountWatch
 from cachewarden.service.program import Program
+from cachewarden.service.quiet import Quiet
 from cachewarden.service.reaching import Reaching
 from cachewarden.service.sampling import Crossing, Sampler, marks_of
 from cachewarden.service.schedule import Schedule
 from cachewarden.service.sizes import foretell
-from cachewarden.service.talking import Hooks
 from cachewarden.service.watches import Watchers, ready_filenos
 from cachewarden.service.workers import LaunchedWorkers
 from cachewarden.system.clock import SystemClock
@@ -49,6 +51,7 @@ _SETTLE_MOUNTS = 0.5
 _BUSY_AGAIN = 30.0
 _DAY = 86_400 * NANOSECONDS
 _FILLED = "filled up"
+_INTERVAL, _EVENTS = "interval", "file events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +79,12 @@ class Daemon:
         hooks = Hooks(
             may_go_on=lambda: not self._stopping, beat=self._beat, while_looking=lambda: self._sample(looking=True)
         )
-        self._cycle: Cycle = program.cycle(workers, self._store, hooks)
+        self._cycle: Cycle = program.cycle(workers, self._store, hooks, keeps=True)
         self._schedule = Schedule(self._bell.ring)
         self._watchers = Watchers(
             workers, self._recorder, lambda owner, told: self._cycle.heard(owner, told.cache, told.entries)
         )
+        self._quiet = Quiet(self._watchers.silent_since, RealFiles())
         self._reaching = Reaching(program.state_folder, SystemClock())
         self._sampler = Sampler(RealFiles())
         self._config_watch = ConfigWatch(lambda: self._bell.ring("config"))
@@ -165,7 +169,7 @@ class Daemon:
         if "filling" in said:
             self._bring_forward(0, f"a disk {_FILLED}", at_once=self._hurry.may())
         if "changed" in said:
-            self._bring_forward(_SETTLE, "file events", patient=True)
+            self._bring_forward(_SETTLE, _EVENTS, patient=True)
         self._heed_mounts(ready)
         self._heed(self._bell.heard())
         self._sample()
@@ -196,6 +200,7 @@ class Daemon:
         if self._mounts_at and time.monotonic() >= self._mounts_at:
             self._mounts_at = None
             if self._mount_watch.changed():
+                self._quiet.forget()
                 self._bring_forward(0, "disks came or went", at_once=self._hurry.may())
 
     def _heed(self, words: set[str]) -> None:
@@ -205,7 +210,7 @@ class Daemon:
             # A file is often written in two steps: what stands there for a moment is nobody's wish.
             self._reload_at = time.monotonic() + _SETTLE_CONFIG
         if "interval" in words:
-            self._bring_forward(0, "interval", at_once=True, patient=True)
+            self._bring_forward(0, _INTERVAL, at_once=True, patient=True)
         if "cron" in words:
             self._bring_forward(1, "schedule", at_once=True)
 
@@ -228,6 +233,7 @@ class Daemon:
         with suppress(BusyError), nullcontext() if looking else self._program.one_cycle_at_a_time():
             record = self._cycle.aid(self._settings, f"{trigger}, first aid", spaces)
             if record:
+                self._quiet.forget()
                 self._recorder.first_aid(record)
 
     def _bring_forward(self, seconds: float, trigger: str, *, at_once: bool = False, patient: bool = False) -> None:
@@ -250,10 +256,13 @@ class Daemon:
         self._look(wish.trigger)
 
     def _look(self, trigger: str) -> None:
+        known = self._quiet.known(self._settings) if trigger in {_INTERVAL, _EVENTS} else {}
+        if trigger == _INTERVAL and self._quiet.may_wait(known):
+            return
         started = time.monotonic()
         try:
             with self._program.one_cycle_at_a_time():
-                record = self._cycle.run(self._settings, trigger, prepare=self._settings.watch.react)
+                record = self._run(trigger, known)
         except BusyError:
             self._bring_forward(_BUSY_AGAIN, trigger, at_once=True)
             self._note_turn(trigger, freed=False)
@@ -272,6 +281,22 @@ class Daemon:
         if not self._stopping:
             self._watchers.follow(seen, self._settings)
         self._notifier.say(f"STATUS={_status(record)}")
+
+    def _run(self, trigger: str, known: Mapping[int, Look]) -> CycleRecord:
+        """A cycle; as long as nothing is to be done, with looks at those alone who are not ``known``."""
+        prepare, began, spent = self._settings.watch.react, self._quiet.now(), time.process_time()
+        record = self._cycle.rest(self._settings, trigger, known, prepare=prepare) if known else None
+        if record is None:
+            known, began = {}, self._quiet.now()
+            record = self._cycle.run(self._settings, trigger, prepare=prepare)
+        new = {uid: look for uid, look in self._cycle.looks.items() if uid not in known}
+        if record.outcomes:
+            self._quiet.forget()
+        elif self._cycle.seen:
+            self._quiet.keep(new, self._cycle.owners, self._cycle.seen, began)
+        if not new:
+            self._quiet.took(time.process_time() - spent)
+        return record
 
     def _note_turn(self, trigger: str, *, freed: bool) -> None:
         if trigger.endswith(_FILLED):
@@ -307,6 +332,7 @@ class Daemon:
         else:
             if asked or settings != self._settings:
                 self._settings = settings
+                self._quiet.forget()
                 self._foretold = -1
                 self._watchers.end_all()
                 self._schedule.start(settings)

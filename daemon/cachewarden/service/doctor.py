@@ -17,8 +17,8 @@ from cachewarden.model.findings import Finding, Mended, Severity
 from cachewarden.model.policies import Settings
 from cachewarden.model.units import NANOSECONDS, Bytes, Instant, human_bytes, rfc3339
 from cachewarden.service import remedies
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.program import Program
-from cachewarden.service.talking import Hooks
 from cachewarden.service.workers import Workers
 from cachewarden.settings.loader import builtin
 from cachewarden.system import journal, machine, unit, users

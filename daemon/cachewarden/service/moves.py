@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from cachewarden.decide.planner import decide
 from cachewarden.decide.relocation import name_of
@@ -12,11 +13,13 @@ from cachewarden.model.plans import Action, Failure, Outcome, Plan, Relocate
 from cachewarden.model.policies import ActionKind, Settings
 from cachewarden.model.relocations import Errand, Moved, MoveOrder, Phase, Presence, RelocationSeen
 from cachewarden.model.units import Bytes
-from cachewarden.service.talking import Hooks
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.turns import Turns
 from cachewarden.service.worker import PATIENCE
-from cachewarden.service.workers import Workers
 from cachewarden.system.collector import no_search_for_cycles
+
+if TYPE_CHECKING:
+    from cachewarden.service.workers import Workers
 
 SETTLING = "finish-moves"
 """The name under which moves that were begun go on, before any policy."""
@@ -45,7 +48,7 @@ class Checked:
 class Moves:
     """Errands of a cycle. ``owners`` by name, as they were found in it."""
 
-    def __init__(self, workers: Workers, hooks: Hooks, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, workers: "Workers", hooks: Hooks, clock: Callable[[], float] = time.monotonic) -> None:
         """``hooks`` are asked and told while a move goes on; ``clock`` tells seconds that only grow."""
         self._workers = workers
         self._hooks = hooks

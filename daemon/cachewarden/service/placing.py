@@ -13,7 +13,7 @@ from cachewarden.ecosystems.trees import reason
 from cachewarden.model.errors import RefusedError, WorkerError
 from cachewarden.model.relocations import Moved
 from cachewarden.relocate import places
-from cachewarden.service.collecting import Message
+from cachewarden.service.wire import Message
 from cachewarden.system.files import RealFiles
 from cachewarden.system.placing import give_folder
 

@@ -12,14 +12,16 @@ from cachewarden.model.errors import ConfigError, UsageError
 from cachewarden.model.policies import Settings
 from cachewarden.service import preloading, worker
 from cachewarden.service.cycle import Cycle
+from cachewarden.service.earlier import EarlierLooks, files_of
+from cachewarden.service.hooks import Hooks
+from cachewarden.service.local_workers import LocalWorkers
 from cachewarden.service.reaching import FILE as REACH
 from cachewarden.service.remembering import Remembering
-from cachewarden.service.talking import Hooks
 from cachewarden.service.tracing import FILE as TRACE
 from cachewarden.service.tracing import LIMIT as TRACE_LIMIT
 from cachewarden.service.tracing import Tracing
 from cachewarden.service.worker import Whom
-from cachewarden.service.workers import LaunchedWorkers, LocalWorkers, Workers
+from cachewarden.service.workers import LaunchedWorkers, Workers
 from cachewarden.settings import loader
 from cachewarden.settings.vocabulary import KINDS_OF
 from cachewarden.system import privileges, state_folder, users
@@ -119,7 +121,8 @@ class Program:
             return
         self._is_shed = True
         if writing and os.geteuid() == 0:
-            state_folder.hand_over(self.state_folder, self._service, _OF_THE_STATE)
+            names = (*_OF_THE_STATE, *files_of(self.state_folder))
+            state_folder.hand_over(self.state_folder, self._service, names)
         preloading.for_a_stranger(self._service, screens=screens)
         be_service(self._service)
 
@@ -127,10 +130,11 @@ class Program:
         """Whether this machine has the user that the service is to run as."""
         return self._service is not None
 
-    def cycle(self, workers: Workers, store: Store, hooks: Hooks) -> Cycle:
-        """A cycle with the machine's own clock."""
+    def cycle(self, workers: Workers, store: Store, hooks: Hooks, *, keeps: bool = False) -> Cycle:
+        """A cycle with the machine's own clock. ``keeps``: what its looks find is left for later ones."""
+        earlier = EarlierLooks(self.state_folder, free=lambda path: RealFiles().space(path).free, keeps=keeps)
         tracing = Tracing(GrowingFile(os.path.join(self.state_folder, TRACE), TRACE_LIMIT))
-        return Cycle(workers, SystemClock(), Remembering(store, tracing), hooks, has_a_way_out)
+        return Cycle(workers, SystemClock(), Remembering(store, tracing), hooks, has_a_way_out, earlier)
 
     def _roster(self) -> list[Owner]:
         """Whom the launcher may become; it finds that out by itself, from root's files alone."""

@@ -3,7 +3,7 @@
 import select
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 
 from cachewarden.act import MOST_HOLDERS
@@ -14,28 +14,19 @@ from cachewarden.model.relocations import Moved, MoveProgress
 from cachewarden.model.text import printable
 from cachewarden.model.units import Bytes
 from cachewarden.model.worth import Regain
-from cachewarden.service.wire import Channel, decoder, encoder
-from cachewarden.service.worker import CHUNK, PurgeReply
+from cachewarden.service.hooks import Hooks
+from cachewarden.service.telling import CHUNK
+from cachewarden.service.wire import Channel, Message, decoder, encoder, frame
+from cachewarden.service.worker import PurgeReply
 
-_BEAT = 0.25
-_MESSAGE_SECONDS = 10.0
+BEAT = 0.25
+MESSAGE_SECONDS = 10.0
 _STOP_SECONDS = 4.0
 STOP_SECONDS_OF_A_MOVE = 20.0
 """It reads back first what it copied. The units' TimeoutStopSec= is longer, and one that is killed does no harm."""
-_MOST_BYTES = 1 << 30
+MOST_BYTES = 1 << 30
 _MOST_MOVES = 100
 _LONGEST_NAME = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """What the service wants to be asked and told while a worker is at work."""
-
-    may_go_on: Callable[[], bool] = lambda: True
-    beat: Callable[[], None] = lambda: None
-    progress: Callable[[RemovedEntry], None] = lambda _: None
-    moving: Callable[[MoveProgress], None] = lambda _: None
-    while_looking: Callable[[], None] = lambda: None
 
 
 @dataclass(slots=True)
@@ -54,13 +45,13 @@ class Job:
         self.stream.close()
 
 
-def send_purge(job: Job, action: Purge) -> None:
+def tell_purge(action: Purge) -> Iterator[bytes]:
     """The request, its entries in pieces."""
-    job.channel.send("purge", encoder(Purge)(replace(action, entries=())))
+    yield frame("purge", encoder(Purge)(replace(action, entries=())))
     tell = encoder(Chosen)
     for start in range(0, len(action.entries), CHUNK):
-        job.channel.send("chosen", [tell(each) for each in action.entries[start : start + CHUNK]])
-    job.channel.send("go")
+        yield frame("chosen", [tell(each) for each in action.entries[start : start + CHUNK]])
+    yield frame("go")
 
 
 def hear_moves(job: Job, hooks: Hooks) -> tuple[Moved, ...]:
@@ -76,7 +67,7 @@ def hear_moves(job: Job, hooks: Hooks) -> tuple[Moved, ...]:
         hooks.moving(hear_progress(value))
 
 
-def next_message(job: Job, hooks: Hooks) -> tuple[str, object]:
+def next_message(job: Job, hooks: Hooks) -> Message:
     """The next message; the hooks are served while waiting.
 
     WorkerError at the end of the channel, and when the worker's time is over, whether it is silent or talks: the
@@ -87,15 +78,15 @@ def next_message(job: Job, hooks: Hooks) -> tuple[str, object]:
     while True:
         hooks.beat()
         _pass_stop_on(job, hooks)
-        said = poll.poll(_BEAT * 1000)
+        said = poll.poll(BEAT * 1000)
         if time.monotonic() > job.until:
             raise WorkerError("it did not stop when it was asked to" if job.asked_to_stop else "its time is over")
         if said:
             break
-    if job.channel.received > _MOST_BYTES:
+    if job.channel.received > MOST_BYTES:
         raise WorkerError("it does not come to an end")
     try:
-        message = job.channel.receive(seconds=_MESSAGE_SECONDS)
+        message = job.channel.receive(seconds=MESSAGE_SECONDS)
     except ConnectionError:
         message = None
     if message is None:
@@ -113,12 +104,14 @@ def _pass_stop_on(job: Job, hooks: Hooks) -> None:
         job.channel.send("stop")
 
 
-def follow(job: Job, action: Purge, hooks: Hooks, gone: list[RemovedEntry]) -> PurgeReply:
-    """Listens to a purge; ``gone`` grows by what went of what was asked for, as that was known before."""
+def follow(
+    action: Purge, progress: Callable[[RemovedEntry], None], gone: list[RemovedEntry]
+) -> Generator[None, Message, PurgeReply]:
+    """Is sent what a purge says; ``gone`` grows by what went of what was asked for, as that was known before."""
     asked = {chosen.entry.path: chosen for chosen in action.entries}
     hear_gone, hear_done = decoder(RemovedEntry), decoder(PurgeReply)
     while True:
-        word, value = next_message(job, hooks)
+        word, value = yield
         if word == "done":
             reply: PurgeReply = hear_done(value)
             outcome = replace(
@@ -150,7 +143,7 @@ def follow(job: Job, action: Purge, hooks: Hooks, gone: list[RemovedEntry]) -> P
             regain=_regain(own),
         )
         gone.append(entry)
-        hooks.progress(entry)
+        progress(entry)
 
 
 def _tame(holders: tuple[Holder, ...]) -> tuple[Holder, ...]:

@@ -2,11 +2,14 @@
 
 It says «look again», «a disk is filling», which entries were opened, how far it sees, and nothing else. One watch on
 a conda cache tells of every new package; a pip cache is watched whole as long as its folders fit the budget, else
-only at its top, and the regular look does the rest.
+only at its top, and the regular look does the rest. What decides where caches are (configuration, folders that are
+not there yet) and what is in use (the records of environments) is watched as well: «whole» is said when all of that
+is, and then silence means that nothing happened.
 """
 
 import inspect
 import json
+import logging
 import os
 import queue
 import select
@@ -15,11 +18,12 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from watchdog import events
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
-from watchdog.observers import Observer
+from watchdog.observers import Observer, inotify_c
 from watchdog.observers.api import BaseObserver
 
 from cachewarden.discover import discover
@@ -41,6 +45,7 @@ from cachewarden.service.wire import Channel, decoder, encoder
 from cachewarden.service.worker import Whom
 from cachewarden.system.aside import found_aside
 from cachewarden.system.files import RealFiles
+from cachewarden.system.ground import Asking, Ground, is_told
 from cachewarden.system.listings import Listings
 
 BUDGET = 8192
@@ -56,7 +61,12 @@ not tell what is opened either."""
 _SEES_OPENS = _CHOOSES and hasattr(events, "FileOpenedEvent")
 _GROWTH = ("DirCreatedEvent", "FileCreatedEvent", "DirMovedEvent", "FileMovedEvent", "FileClosedEvent")
 _QUEUE, _USUAL_QUEUE = "/proc/sys/fs/inotify/max_queued_events", 16_384
-_CHANGED, _OPENED = b"c", b"o"
+_TELLS_LOSS = hasattr(inotify_c.InotifyEvent, "is_queue_overflow")
+"""watchdog from 7.1 on logs a warning when the kernel had to leave events out; those before keep it to themselves."""
+_MOST_GROUND = 1024
+"""Names that are watched beside the caches: of configuration some seventy, and one for each environment."""
+_CHANGED, _OPENED, _MOVED = b"c", b"o", b"m"
+"""The last: where caches are, or what is to be watched, may be something else now."""
 
 
 class _Handler(FileSystemEventHandler):
@@ -87,17 +97,30 @@ class _Handler(FileSystemEventHandler):
             self._news.put(_OPENED)
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The caches of an owner, and what they were found by: names that were asked about, folders that were listed."""
+
+    caches: tuple[Cache, ...]
+    asked: tuple[str, ...]
+    listed: tuple[str, ...]
+    records: tuple[str, ...]
+    """Folders in which environments record what they use."""
+
+
 def watch(whom: Whom, marks: tuple[Mark, ...], channel: Channel, stream: socket.socket) -> None:
     """Watches all caches of the owner, and the disks with ``marks``, until the service closes its end."""
-    caches = _caches(whom)
+    found = _found(whom)
     files = RealFiles(whom.owner)
     observer = Observer()
     observer.start()
     watching = _Watching(observer)
     try:
-        told = [watching.add(each) for each in caches]
+        told = [watching.add(each) for each in found.caches]
         reach = tuple(each for each in told if may_be_told(each.path))[:MOST_WATCHED]
         channel.send("watching", encoder(tuple[Watched, ...])(reach))
+        if all(each.extent is Extent.WHOLE for each in told) and watching.stand_on(found, files):
+            channel.send("whole")
         sampler = Sampler(files)
         sampler.remember(marks)
         _tell(channel, stream, watching, sampler)
@@ -108,15 +131,20 @@ def watch(whom: Whom, marks: tuple[Mark, ...], channel: Channel, stream: socket.
         observer.join(5)
 
 
-def _caches(whom: Whom) -> tuple[Cache, ...]:
-    """The caches of the owner. Looked for aside: a watcher stays, and looking touches most of the program."""
+def _found(whom: Whom) -> _Found:
+    """What there is to watch. Looked for aside: a watcher stays, and looking touches most of the program."""
 
     def look() -> bytes:
-        found = discover(Surroundings(whom.owner, whom.environ, RealFiles(whom.owner)), whom.extras)
-        return json.dumps(encoder(tuple[Cache, ...])(tuple(each.cache for each in found.caches))).encode("ascii")
+        files = Asking(whom.owner)
+        found = discover(Surroundings(whom.owner, whom.environ, files), whom.extras)
+        caches = tuple(each.cache for each in found.caches)
+        listed = files.listed - {each.path for each in caches}
+        records = {f"{prefix}/conda-meta" for each in found.located for prefix in each.environments}
+        seen = _Found(caches, tuple(files.asked), tuple(listed), tuple(records))
+        return json.dumps(encoder(_Found)(seen)).encode("ascii")
 
-    caches: tuple[Cache, ...] = decoder(tuple[Cache, ...])(json.loads(str(found_aside(look, _MOST_TEXT), "ascii")))
-    return caches
+    seen: _Found = decoder(_Found)(json.loads(str(found_aside(look, _MOST_TEXT), "ascii")))
+    return seen
 
 
 class _Watching:
@@ -130,6 +158,8 @@ class _Watching:
         self._caches = 0
         self._most_folders = _queue_length() // 4
         self._listings: Listings | None = None
+        self._ground: Ground | None = None
+        self._folders = 0
         self._wanted: set[str] = set()
         """Folders whose listing is to be known, there or not."""
 
@@ -149,10 +179,48 @@ class _Watching:
         except OSError:
             return _watched(cache, Extent.NOT, Why.KERNEL)
         self._budget -= folders if recursive else 1
+        self._folders += folders
         if trees and not recursive:
             return _watched(cache, Extent.PART, Why.FOLDERS)
         why = None if opens else Why.OPENS if _SEES_OPENS else Why.TOOLD
         return _watched(cache, Extent.WHOLE, why, opens=opens)
+
+    def stand_on(self, found: _Found, files: RealFiles) -> bool:
+        """Whether all else is watched as well that a look goes by, and nothing of it can be lost without a word."""
+        names = {*found.asked, *found.listed, *found.records}
+        # One walk through so many folders cannot fill the queue.
+        if len(names) > _MOST_GROUND or self._folders > self._most_folders // (1 if _TELLS_LOSS else 2):
+            return False
+        if not is_told((*names, *(each.path for each in found.caches)), files.mounts()):
+            return False
+        logging.getLogger("watchdog").addHandler(_Losses(self.news))
+        try:
+            ground = Ground()
+            for path in sorted(names):
+                ground.stand_on(path)
+            for path in found.listed:
+                ground.stand_in(path, grows=False)
+            for path in found.records:
+                ground.stand_in(path, grows=True)
+            for each in found.caches:
+                if not _follow_inside(ground, each):
+                    return False
+        except (OSError, ValueError):
+            return False
+        self._ground = ground
+        threading.Thread(target=self._hear_ground, args=(ground,), daemon=True).start()
+        return True
+
+    def has_room(self) -> bool:
+        """Whether folders that came could be followed, where silence is to mean something."""
+        return self._ground is None or self._ground.has_room()
+
+    def _hear_ground(self, ground: Ground) -> None:
+        with suppress(OSError):
+            while True:
+                for grows in ground.read():
+                    self.news.put(_CHANGED if grows else _MOVED)
+        self.news.put(_MOVED)
 
     def _may_see_opens(self, cache: Cache, trees: tuple[str, ...], folders: int) -> bool:
         """A look opens each folder, and the kernel tells that twice; a queue that is full would lose what grew.
@@ -189,6 +257,28 @@ class _Watching:
                     self.opens.listed(each.path, time.monotonic(), opened=each.opened)
             except OSError:
                 continue
+
+
+class _Losses(logging.Handler):
+    """Hears watchdog's own warnings: of events that were lost, of folders that it could not follow."""
+
+    def __init__(self, news: "queue.SimpleQueue[bytes]") -> None:
+        super().__init__(logging.WARNING)
+        self._news = news
+
+    def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - the form of a handler
+        """Whatever it was: from now on silence would mean nothing."""
+        self._news.put(_MOVED)
+
+
+def _follow_inside(ground: Ground, cache: Cache) -> bool:
+    """Whether nothing grows deeper in a cache than it is watched."""
+    ecosystem = registry.by_name(cache.ecosystem)
+    for name in ecosystem.grows_in:
+        ground.stand_in(f"{cache.path}/{name}", grows=True)
+    for name in ecosystem.deep:
+        ground.stand_on(f"{cache.path}/{name}")
+    return not any(os.path.lexists(f"{cache.path}/{name}") for name in ecosystem.deep)
 
 
 def _wanted(*, opens: bool) -> list[type[FileSystemEvent]]:
@@ -234,11 +324,13 @@ def _tell(channel: Channel, stream: socket.socket, watching: _Watching, sampler:
             if message is None or message[0] != "watch":
                 return
             sampler.remember(decoder(tuple[Mark, ...])(message[1]))
-        elif reader in ready and _CHANGED in os.read(reader, 65_536):
+        elif reader in ready and (news := os.read(reader, 65_536).strip(_OPENED)):
             pause.wait(_QUIET_SECONDS)
             with suppress(BlockingIOError):
-                os.read(reader, 65_536)
+                news += os.read(reader, 65_536)
             channel.send("changed")
+            if _MOVED in news or not watching.has_room():
+                return  # the next look has another begin, who finds out anew what there is to watch
         _tell_opened(channel, watching.opens)
         if sampler.is_due and sampler.crossed():
             channel.send("filling")

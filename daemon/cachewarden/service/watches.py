@@ -26,7 +26,7 @@ _QUIET = 2.0
 """A watcher says a word in so many seconds at most; it has ten to spare."""
 _LISTS = MOST // MOST_OPENED + MOST_CACHES
 """So many times it may say what was opened in ``EVERY`` seconds; as many it has to spare."""
-_WORDS = {"changed", "filling", "watching", "opened"}
+_WORDS = {"changed", "filling", "watching", "whole", "opened"}
 Hear = Callable[[Owner, Opened], None]
 
 
@@ -40,6 +40,13 @@ class _Watcher:
     lists: int = 0
     reach: tuple[Watched, ...] | None = None
     since: float = field(default_factory=time.monotonic)
+    silent_since: float | None = None
+    """When it said that it sees everything, or something happened after that; ``None`` when it does not."""
+
+    @property
+    def sees_all(self) -> bool:
+        whole = {each.path for each in self.reach or () if each.extent is Extent.WHOLE}
+        return self.reach is not None and whole.issuperset(self.places)
 
 
 class Starter(Protocol):
@@ -125,6 +132,8 @@ class Watchers:
             self._hear_reach(watcher, value)
         elif value is not None:
             raise WorkerError("a word with something to it")
+        elif watcher.silent_since is not None or (word == "whole" and watcher.sees_all):
+            watcher.silent_since = time.monotonic()
         return word
 
     def _hear_opened(self, watcher: _Watcher, value: object) -> None:
@@ -154,6 +163,11 @@ class Watchers:
         if less:
             text = f"{len(less)} of the caches of {name} cannot be watched whole: the regular look sees the rest"
             self._recorder.once(Event.WATCH_LIMITED, INFO, name, text, owner=name)
+
+    def silent_since(self, uid: int) -> float | None:
+        """Since when (``time.monotonic``) nothing happened that a look at this owner would see; ``None``: unknown."""
+        watcher = self._watchers.get(uid)
+        return watcher.silent_since if watcher else None
 
     @property
     def have_told(self) -> bool:

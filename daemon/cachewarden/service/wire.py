@@ -14,6 +14,7 @@ import time
 import types
 import typing
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from functools import lru_cache
 
@@ -21,10 +22,14 @@ from cachewarden.model.errors import WorkerError
 from cachewarden.model.units import Instant
 
 VERSION = 1
+HERE = "here"
+"""What a worker says while it is at work, so that it is not taken for one that hangs."""
 MESSAGE_LIMIT = 4 << 20
 _LONGEST_TEXT = 65_536
 _LARGEST = 1 << 63
 _HEAD = struct.Struct(">I")
+_PIECE = 1 << 16
+Message = tuple[str, object]
 
 Decoder = Callable[[object], typing.Any]
 Encoder = Callable[[typing.Any], object]
@@ -158,6 +163,70 @@ def _tell_fields(wanted: type) -> Encoder:
     return encode_all
 
 
+def frame(word: str, value: object = None) -> bytes:
+    """A message as it goes over the stream; WorkerError when it is too long."""
+    data = json.dumps([VERSION, word, value], separators=(",", ":")).encode("ascii")
+    if len(data) > MESSAGE_LIMIT:
+        raise WorkerError(f"a message of {len(data)} bytes is too long")
+    return _HEAD.pack(len(data)) + data
+
+
+def _message(data: bytes) -> Message:
+    try:
+        message = json.loads(str(data, "ascii"))  # of bytes, json would guess the encoding
+    except (ValueError, RecursionError) as error:
+        raise WorkerError("a message is not JSON") from error
+    if not isinstance(message, list) or len(message) != 3 or message[0] != VERSION:
+        raise WorkerError("a message has not the form of this version")
+    if not isinstance(message[1], str):
+        raise WorkerError("a message without a word")
+    return message[1], message[2]
+
+
+class Inbox:
+    """Messages as ``Channel`` sends them, taken in without ever waiting: for whoever listens to several at once."""
+
+    def __init__(self, stream: socket.socket) -> None:
+        """``received`` counts bytes. The stream is read here and nowhere else."""
+        self._stream = stream
+        self._data = bytearray()
+        self.received = 0
+
+    def take_in(self) -> bool:
+        """Reads what is there, once and at most ``_PIECE`` bytes; false at the end of the stream."""
+        try:
+            part = self._stream.recv(_PIECE, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except ConnectionError:
+            return False
+        self._data += part
+        self.received += len(part)
+        return bool(part)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether something is here, whole or not."""
+        return bool(self._data)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a whole message, or one that cannot be."""
+        if len(self._data) < _HEAD.size:
+            return False
+        length: int = _HEAD.unpack_from(self._data)[0]
+        return length > MESSAGE_LIMIT or len(self._data) >= _HEAD.size + length
+
+    def message(self) -> Message:
+        """The next message, when there ``is_ready`` one; WorkerError for what is none."""
+        (length,) = _HEAD.unpack_from(self._data)
+        if length > MESSAGE_LIMIT:
+            raise WorkerError(f"a message of {length} bytes was announced, more than is allowed")
+        data = bytes(memoryview(self._data)[_HEAD.size : _HEAD.size + length])
+        del self._data[: _HEAD.size + length]
+        return _message(data)
+
+
 class Channel:
     """Messages over a stream socket: ``(word, value)`` pairs, each at most ``MESSAGE_LIMIT`` bytes."""
 
@@ -166,15 +235,25 @@ class Channel:
         self._stream = stream
         self.received = 0
         self._deadline: float | None = None
+        self._sending = False
 
     def send(self, word: str, value: object = None) -> None:
         """OSError when the other side is gone; WorkerError when the message is too long."""
-        data = json.dumps([VERSION, word, value], separators=(",", ":")).encode("ascii")
-        if len(data) > MESSAGE_LIMIT:
-            raise WorkerError(f"a message of {len(data)} bytes is too long")
-        self._stream.sendall(_HEAD.pack(len(data)) + data)
+        self.pass_on(frame(word, value))
 
-    def receive(self, *, seconds: float | None = None, limit: int = MESSAGE_LIMIT) -> tuple[str, object] | None:
+    def pass_on(self, data: bytes) -> None:
+        """Sends one message as ``frame`` makes it."""
+        self._sending = True
+        self._stream.sendall(data)
+        self._sending = False
+
+    def say_if_free(self, word: str) -> None:
+        """From a signal handler: between two messages, and where there is room for it; else it is left out."""
+        if not self._sending:
+            with suppress(OSError):
+                self._stream.send(frame(word), socket.MSG_DONTWAIT)
+
+    def receive(self, *, seconds: float | None = None, limit: int = MESSAGE_LIMIT) -> Message | None:
         """The next message, ``None`` at the end; WorkerError for what is none, OSError as the socket gives.
 
         The whole message must be there within ``seconds``: one that drips byte by byte is none.
@@ -187,16 +266,7 @@ class Channel:
         if length > limit:
             raise WorkerError(f"a message of {length} bytes was announced, more than is allowed")
         self.received += length
-        data = self._exactly(length, at_start=False)
-        try:
-            message = json.loads(str(data or b"", "ascii"))  # of bytes, json would guess the encoding
-        except (ValueError, RecursionError) as error:
-            raise WorkerError("a message is not JSON") from error
-        if not isinstance(message, list) or len(message) != 3 or message[0] != VERSION:
-            raise WorkerError("a message has not the form of this version")
-        if not isinstance(message[1], str):
-            raise WorkerError("a message without a word")
-        return message[1], message[2]
+        return _message(self._exactly(length, at_start=False) or b"")
 
     def _some(self, most: int) -> bytes:
         if self._deadline is not None:
@@ -212,7 +282,7 @@ class Channel:
     def _exactly(self, size: int, *, at_start: bool) -> bytes | None:
         data = bytearray()
         while len(data) < size:
-            part = self._some(min(size - len(data), 1 << 16))
+            part = self._some(min(size - len(data), _PIECE))
             if not part:
                 if at_start and not data:
                     return None

@@ -11,7 +11,7 @@ import select
 import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from cachewarden.discover import discover
@@ -26,7 +26,10 @@ from cachewarden.model.relocations import Moved, MoveOrder, MoveProgress, Reloca
 from cachewarden.model.units import Bytes
 from cachewarden.relocate.records import Records
 from cachewarden.service import moving
+from cachewarden.service.collecting import Collector
 from cachewarden.service.sampling import Mark
+from cachewarden.service.sign_of_life import signs_of_life
+from cachewarden.service.telling import tame, tell_look
 from cachewarden.service.wire import Channel, decoder, encoder
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.collector import no_search_for_cycles
@@ -53,13 +56,9 @@ READ_ONLY = (
 )
 MOST_MENDED = 200
 """Shared caches of one owner that are told of."""
-CHUNK = 500
-"""Entries per message: a few hundred kilobytes."""
 _ENVIRONMENT_FILE = "/etc/environment"
 _VARIABLE = re.compile(r"""\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(["']?)(.*?)\2\s*""")
 _LONGEST_FILE = 1 << 20
-_LONGEST_TEXT = 4000
-_MOST_PROBLEMS = 5000
 _MOST_FAILURE_TEXT = 500_000
 """Characters, of which each may take six bytes in a message."""
 
@@ -84,6 +83,8 @@ LIMITS = {
 """The kinds of work there are, and what each may take."""
 OWN_LIMITS = {work: limits for work, limits in LIMITS.items() if not limits.chown}
 """Those there are in user mode."""
+SHOW_LIFE = {"look", "purge"}
+"""Those that several workers do at once: one that hangs is to be told from one that takes long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +135,13 @@ def login_environment(owner: Owner, files: RealFiles) -> dict[str, str]:
     return found | {"HOME": owner.home, "USER": owner.name}
 
 
-def look(whom: Whom) -> Look:
-    """Discovers and measures all caches of the owner."""
+def look(whom: Whom, known: Sequence[MeasuredCache] = ()) -> Look:
+    """Discovers and measures all caches of the owner; what is as it was ``known`` to be is not walked again."""
     with no_search_for_cycles():
-        return _look(whom)
+        return _look(whom, {(each.cache.ecosystem, each.cache.path): each for each in known})
 
 
-def _look(whom: Whom) -> Look:
+def _look(whom: Whom, known: Mapping[tuple[str, str], MeasuredCache]) -> Look:
     files, processes = RealFiles(whom.owner), RealProcesses()
     surroundings = Surroundings(whom.owner, whom.environ, files)
     moves = moving.seen(surroundings, whom.records)
@@ -151,7 +152,10 @@ def _look(whom: Whom) -> Look:
     problems = list(found.problems)
     one_look = OneLook(tuple(prefix for located in found.located for prefix in located.environments))
     for each in found.caches:
-        measured = measure_cache(each.cache, each.ecosystem, each.located, surroundings, processes, now, one_look)
+        before = known.get((each.cache.ecosystem, each.cache.path))
+        measured = measure_cache(
+            each.cache, each.ecosystem, each.located, surroundings, processes, now, one_look, before
+        )
         if isinstance(measured, Problem):
             problems.append(measured)
             continue
@@ -215,7 +219,7 @@ def examine(whom: Whom) -> tuple[Fact, ...]:
     found = discover(surroundings, whom.extras)
     caches = [each.cache for each in found.caches]
     facts = examination.examine(surroundings, caches, found.located, sharing.look_at)
-    return tuple(replace(each, place=_tame(each.place), detail=_tame(each.detail)) for each in facts)
+    return tuple(replace(each, place=tame(each.place), detail=tame(each.detail)) for each in facts)
 
 
 def mend(whom: Whom) -> tuple[Mended, ...]:
@@ -224,7 +228,7 @@ def mend(whom: Whom) -> tuple[Mended, ...]:
 
     found = discover(Surroundings(whom.owner, whom.environ, RealFiles(whom.owner)), whom.extras)
     done = [mended for each in found.caches if (mended := sharing.mend_shared(each.cache))]
-    return tuple(replace(each, path=_tame(each.path), why=_tame(each.why)) for each in done[:MOST_MENDED])
+    return tuple(replace(each, path=tame(each.path), why=tame(each.why)) for each in done[:MOST_MENDED])
 
 
 def preload() -> None:
@@ -248,7 +252,8 @@ def serve(whom: Whom, stream: socket.socket, work: str) -> None:
             return
         if message[0] != work:
             raise WorkerError(f"started to {work}, and asked to {message[0][:80]!r}")
-        _answer(whom, stream, *message)
+        with signs_of_life(channel) if work in SHOW_LIFE else nullcontext():
+            _answer(whom, channel, stream, *message)
     except WorkerError as error:
         _complain(channel, str(error))
     except Exception as error:  # noqa: BLE001 - the one guard around an owner: its cycle is lost, no other
@@ -262,10 +267,11 @@ def _complain(channel: Channel, text: str) -> None:
         return
 
 
-def _answer(whom: Whom, stream: socket.socket, word: str, value: object) -> None:
-    channel = Channel(stream)
+def _answer(whom: Whom, channel: Channel, stream: socket.socket, word: str, value: object) -> None:
     if word == "look":
-        send_look(channel, look(whom))
+        known = _hear_known(whom.owner, channel) if value else ()
+        for piece in tell_look(look(whom, known)):
+            channel.pass_on(piece)
     elif word == "purge":
         action = _whole_request(channel, decoder(Purge)(value))
         hear = _StopListener(stream)
@@ -281,7 +287,7 @@ def _answer(whom: Whom, stream: socket.socket, word: str, value: object) -> None
     elif word == "place":
         from cachewarden.service import placing
 
-        channel.send("placed", _tame(placing.place(whom, value)))
+        channel.send("placed", tame(placing.place(whom, value)))
     elif word == "watch":
         from cachewarden.service.watcher import watch
 
@@ -290,10 +296,23 @@ def _answer(whom: Whom, stream: socket.socket, word: str, value: object) -> None
         raise WorkerError(f"unknown request {word[:80]!r}")
 
 
+def _hear_known(owner: Owner, channel: Channel) -> tuple[MeasuredCache, ...]:
+    """What earlier looks found, in the very words in which they told it."""
+    hear = Collector(owner).collect()
+    next(hear)
+    while message := channel.receive():
+        try:
+            hear.send(message)
+        except StopIteration as end:
+            known: Look = end.value
+            return known.caches
+    raise WorkerError("the request ended too early")
+
+
 def _move(whom: Whom, stream: socket.socket, channel: Channel, order: MoveOrder) -> None:
     hear, tell = _StopListener(stream), encoder(MoveProgress)
     done = moving.move(whom, order, may_go_on=hear.may_go_on, progress=lambda now: channel.send("moving", tell(now)))
-    channel.send("moved", encoder(tuple[Moved, ...])(tuple(moving.tame(each, _tame) for each in done)))
+    channel.send("moved", encoder(tuple[Moved, ...])(tuple(moving.tame(each, tame) for each in done)))
 
 
 def _whole_request(channel: Channel, action: Purge) -> Purge:
@@ -313,11 +332,11 @@ def _in_short(outcome: Outcome) -> Outcome:
     left = _MOST_FAILURE_TEXT
     told: list[Failure] = []
     for each in outcome.failures:
-        tame = replace(each, path=_tame(each.path), error=_tame(each.error))
-        left -= len(tame.path) + len(tame.error)
+        short = replace(each, path=tame(each.path), error=tame(each.error))
+        left -= len(short.path) + len(short.error)
         if left < 0:
             break
-        told.append(tame)
+        told.append(short)
     if more := len(outcome.failures) - len(told):
         told.append(Failure(outcome.cache.path, f"{more} more could not be removed"))
     return replace(outcome, removed=(), failures=tuple(told))
@@ -333,41 +352,6 @@ class _StopListener:
 
     def may_go_on(self) -> bool:
         return not self._poll.poll(0)
-
-
-def send_look(channel: Channel, seen: Look) -> None:
-    """In pieces, so that a cache of a million entries needs no message of its size."""
-    tell_cache, tell_entry = encoder(MeasuredCache), encoder(Entry)
-    for cache in seen.caches:
-        channel.send("cache", tell_cache(replace(cache, entries=())))
-        for start in range(0, len(cache.entries), CHUNK):
-            _send(channel, "entries", [tell_entry(entry) for entry in cache.entries[start : start + CHUNK]])
-    tell_filesystem, tell_problem = encoder(Filesystem), encoder(Problem)
-    channel.send("filesystems", [tell_filesystem(each) for each in seen.filesystems])
-    tame = [Problem(_tame(each.path), _tame(each.reason)) for each in seen.problems[:_MOST_PROBLEMS]]
-    for start in range(0, len(tame), CHUNK):
-        _send(channel, "problems", [tell_problem(each) for each in tame[start : start + CHUNK]])
-    channel.send("relocations", encoder(tuple[RelocationSeen, ...])(seen.relocations))
-    for start in range(0, len(seen.references), CHUNK):
-        _send(channel, "references", list(seen.references[start : start + CHUNK]))
-    channel.send("seen")
-
-
-def _send(channel: Channel, word: str, values: Sequence[object]) -> None:
-    """A part of a list; in smaller ones when names are so long that it would be too long a message."""
-    try:
-        channel.send(word, values)
-    except WorkerError:
-        if len(values) < 2:
-            raise
-        half = len(values) // 2
-        _send(channel, word, values[:half])
-        _send(channel, word, values[half:])
-
-
-def _tame(text: str) -> str:
-    """A problem quotes what was found, which may be of any length and hold anything."""
-    return text.replace("\0", "\\0")[:_LONGEST_TEXT]
 
 
 def failed_purge(action: Purge, why: str, removed: tuple[RemovedEntry, ...]) -> Outcome:

@@ -1,36 +1,41 @@
-"""How the service gets a look or a purge done: in this process for the caller, or by workers of the launcher."""
+"""How the service gets a look or a purge done: by workers of the launcher."""
 
 import json
 import os
 import select
 import socket
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from cachewarden.model.caches import Filesystem, Look, Owner
+from cachewarden.model.caches import Filesystem, Look, MeasuredCache, Owner
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.findings import Fact, Mended
 from cachewarden.model.plans import Outcome, Purge, RemovedEntry
 from cachewarden.model.relocations import Errand, Moved, MoveOrder
-from cachewarden.service import moving, worker
-from cachewarden.service.collecting import Collector, Message
+from cachewarden.service import worker
+from cachewarden.service.collecting import Collector
+from cachewarden.service.earlier import KnownOf, nothing_known
+from cachewarden.service.fleet import Bounds, Ended, Fleet, Task, Verdict, bounds_for
+from cachewarden.service.hooks import Hooks
+from cachewarden.service.precedence import Precedence
 from cachewarden.service.talking import (
     STOP_SECONDS_OF_A_MOVE,
-    Hooks,
     Job,
     follow,
     hear_moves,
     next_message,
-    send_purge,
+    tell_purge,
 )
+from cachewarden.service.telling import SEEN, tell_caches
 from cachewarden.service.vouching import Voucher
-from cachewarden.service.wire import Channel, decoder, encoder
-from cachewarden.service.worker import BY_HAND, LIMITS, MOST_MENDED, Whom
+from cachewarden.service.wire import Channel, Message, decoder, encoder, frame
+from cachewarden.service.worker import BY_HAND, LIMITS, MOST_MENDED, PurgeReply
 from cachewarden.system.files import RealFiles
 from cachewarden.system.launcher import MESSAGE_LIMIT, NOT_STARTED, STILL_THERE, VERSION
+from cachewarden.system.machine import memory, processors
 from cachewarden.system.runas import Limits
 
 _OWNERS_SECONDS = 60
@@ -38,6 +43,17 @@ _OWNERS_SECONDS = 60
 _MESSAGE_SECONDS = 10.0
 _GRACE_SECONDS = 5.0
 _CHECK_SECONDS = 300.0
+_PURGE_HANGS = 30.0
+"""Seconds without a sign of life after which a purge is given up: it holds up the next round of all."""
+_NEVER_STARTED = {
+    NOT_STARTED: "it could not be started now",
+    STILL_THERE: "an earlier one still hangs (an unreachable disk?), so no other was started",
+}
+
+
+Gone = Callable[[Purge, RemovedEntry], None]
+Purged = tuple[Purge, Outcome, Filesystem | None]
+_Answer = TypeVar("_Answer")
 
 
 class Workers(Protocol):
@@ -47,8 +63,13 @@ class Workers(Protocol):
         """Everybody who may be served."""
         ...
 
-    def look(self, owner: Owner, hooks: Hooks) -> Look:
-        """What the owner has."""
+    def look_at_all(
+        self, owners: Sequence[Owner], hooks: Hooks, known: KnownOf = nothing_known
+    ) -> Iterator[tuple[Owner, Look | WorkerError]]:
+        """What the owners have, in whatever order it comes, or why that of one is not to be had.
+
+        None for those to whom nobody came before ``hooks.may_go_on`` said no. ``known``: what earlier looks found.
+        """
         ...
 
     def examine(self, owner: Owner, hooks: Hooks) -> tuple[Fact, ...]:
@@ -59,8 +80,12 @@ class Workers(Protocol):
         """Mends the rights in the owner's shared caches."""
         ...
 
-    def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
-        """Carries a purge out, as the owner of its cache. Never raises WorkerError: what went is in the outcome."""
+    def purge_all(self, actions: Sequence[Purge], hooks: Hooks, gone: Gone) -> Iterator[Purged]:
+        """Carries purges out, each as the owner of its cache, those of one owner in their order.
+
+        Never raises WorkerError: what went is in the outcomes, which come as they come. ``gone`` is told of each
+        entry at once. Nothing for those to whom nobody came before ``hooks.may_go_on`` said no.
+        """
         ...
 
     def move(self, owner: Owner, order: MoveOrder, hooks: Hooks) -> tuple[Moved, ...]:
@@ -68,7 +93,22 @@ class Workers(Protocol):
         ...
 
 
-_Answer = TypeVar("_Answer")
+def tell_known(known: Callable[[], tuple[MeasuredCache, ...]]) -> Iterator[bytes]:
+    """The request for a look; what is known is read only when its worker is there."""
+    caches = known()
+    yield frame("look", bool(caches))
+    if caches:
+        yield from tell_caches(caches)
+        yield frame(SEEN)
+
+
+def look_at(workers: Workers, owner: Owner, hooks: Hooks) -> Look:
+    """What one owner has; WorkerError when that is not to be had."""
+    for _, seen in workers.look_at_all([owner], hooks):
+        if isinstance(seen, WorkerError):
+            raise seen
+        return seen
+    raise WorkerError("it was asked to stop")
 
 
 def _hear_facts(hear: Callable[[], Message]) -> tuple[Fact, ...]:
@@ -89,51 +129,21 @@ def _hear_mended(hear: Callable[[], Message]) -> tuple[Mended, ...]:
     return done[:MOST_MENDED]
 
 
-class LocalWorkers:
-    """User mode: one owner, this process, the caller's own environment."""
-
-    def __init__(self, whom: Callable[[], Whom]) -> None:
-        """``whom`` tells the caller, with what the configuration says by now."""
-        self._whom = whom
-
-    def owners(self) -> tuple[Owner, ...]:
-        """The caller."""
-        return (self._whom().owner,)
-
-    def look(self, owner: Owner, hooks: Hooks) -> Look:
-        """In this process: there is one owner."""
-        hooks.beat()
-        return worker.look(replace(self._whom(), owner=owner))
-
-    def examine(self, owner: Owner, hooks: Hooks) -> tuple[Fact, ...]:
-        """In this process."""
-        hooks.beat()
-        return worker.examine(replace(self._whom(), owner=owner))
-
-    def mend(self, owner: Owner, hooks: Hooks) -> tuple[Mended, ...]:
-        """In this process."""
-        hooks.beat()
-        return worker.mend(replace(self._whom(), owner=owner))
-
-    def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
-        """In this process."""
-        reply = worker.purge(self._whom(), action, may_go_on=hooks.may_go_on, progress=hooks.progress)
-        return reply.outcome, reply.filesystem
-
-    def move(self, owner: Owner, order: MoveOrder, hooks: Hooks) -> tuple[Moved, ...]:
-        """In this process, with all the rights of the caller."""
-        whom = replace(self._whom(), owner=owner)
-        return moving.move(whom, order, may_go_on=hooks.may_go_on, progress=hooks.moving)
-
-
 class LaunchedWorkers:
     """System mode, and the daemon: workers forked by the launcher, which drops to the owner first."""
 
-    def __init__(self, launcher: socket.socket, limits: Mapping[str, Limits] = LIMITS) -> None:
-        """``launcher`` is the service's end of its socket, ``limits`` what it allows each kind of work."""
+    def __init__(
+        self, launcher: socket.socket, limits: Mapping[str, Limits] = LIMITS, bounds: Bounds | None = None
+    ) -> None:
+        """``launcher`` is the service's end of its socket, ``limits`` what it allows each kind of work.
+
+        ``bounds``: how many look and purge at once, unless as fits this machine.
+        """
         self._launcher = launcher
         self._limits = limits
         self._voucher = Voucher(RealFiles())
+        self._bounds = bounds or bounds_for(processors(), memory())
+        self._precedence = Precedence()
         self._number = 0
         self._ended: dict[int, int] = {}
         self._spent: dict[int, float] = {}  # seconds that the purges of each owner took in this cycle
@@ -184,9 +194,38 @@ class LaunchedWorkers:
         while self._hear(0.0):
             pass
 
-    def look(self, owner: Owner, hooks: Hooks) -> Look:
-        """By a worker of ``owner``."""
-        return self._ask(owner, "look", lambda hear: self._voucher.look(owner, Collector(owner).collect(hear)), hooks)
+    def look_at_all(
+        self, owners: Sequence[Owner], hooks: Hooks, known: KnownOf = nothing_known
+    ) -> Iterator[tuple[Owner, Look | WorkerError]]:
+        """By a worker of each owner, several at once; whom nobody came to is first the next time."""
+        left = {owner.uid: owner for owner in owners}
+        tasks = [self._look(owner, known) for owner in self._precedence.ordered(owners)]
+        try:
+            for ended in Fleet(self, tasks, hooks, self._bounds).run():
+                owner = ended.task.owner
+                del left[owner.uid]
+                self._precedence.note(owner, ended.verdict)
+                yield owner, self._answer(owner, ended)
+        finally:
+            for owner in left.values():
+                self._precedence.note(owner, Verdict.UNREACHED)
+
+    def _look(self, owner: Owner, known: KnownOf) -> Task[Look]:
+        return Task(
+            owner,
+            lambda: self.start(owner, "look"),
+            tell_known(lambda: known(owner)),
+            Collector(owner).collect(),
+            lambda hurried: self._precedence.patience(owner, hurried=hurried),
+        )
+
+    def _answer(self, owner: Owner, ended: Ended[Look]) -> Look | WorkerError:
+        if ended.answer is None:
+            return WorkerError(f"the worker of {owner.name} failed: {ended.error}")
+        try:
+            return self._voucher.look(owner, ended.answer)
+        except (OSError, MemoryError) as error:
+            return WorkerError(f"what the worker of {owner.name} told could not be vouched for: {error}")
 
     def examine(self, owner: Owner, hooks: Hooks) -> tuple[Fact, ...]:
         """By a worker of ``owner``."""
@@ -210,45 +249,51 @@ class LaunchedWorkers:
             job.channel.send(work, about)
             return take(lambda: next_message(job, hooks))
         except (OSError, WorkerError, MemoryError) as error:
-            why = self._never_started(job) or str(error) or "it told too much"
+            why = self._why(job, str(error) or "it told too much")
             self.kill(job)
             raise WorkerError(f"the worker of {owner.name} failed: {why}") from error
         finally:
             job.close()
 
-    def purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
-        """By a worker of the cache's owner; asked to stop when ``hooks.may_go_on`` says no.
+    def purge_all(self, actions: Sequence[Purge], hooks: Hooks, gone: Gone) -> Iterator[Purged]:
+        """By workers of the caches' owners, several at once; asked to stop when ``hooks.may_go_on`` says no.
 
         All purges of an owner get the time of one: there may be a thousand caches, and workers that hang in each.
         """
-        uid, limit = action.cache.owner.uid, self._limits["purge"].seconds
-        if limit is not None and self._spent.get(uid, 0.0) >= limit:
-            return worker.failed_purge(action, "the purges of its owner have had their time in this cycle", ()), None
-        began = time.monotonic()
-        try:
-            return self._purge(action, hooks)
-        finally:
-            self._spent[uid] = self._spent.get(uid, 0.0) + time.monotonic() - began
+        went: dict[int, tuple[Purge, list[RemovedEntry]]] = {}
+        tasks = [self._purge(action, gone, went) for action in actions]
+        for ended in Fleet(
+            self, tasks, hooks, replace(self._bounds, dead=min(self._bounds.dead, _PURGE_HANGS))
+        ).run():
+            owner = ended.task.owner
+            hung = ended.verdict is Verdict.HUNG
+            self._spent[owner.uid] = float("inf") if hung else self._spent.get(owner.uid, 0.0) + ended.seconds
+            action, removed = went[id(ended.task)]
+            if ended.answer is None:
+                yield action, worker.failed_purge(action, f"its worker failed: {ended.error}", tuple(removed)), None
+                continue
+            told = ended.answer.filesystem
+            yield action, ended.answer.outcome, self._voucher.filesystem(owner, told) if told else None
 
-    def _purge(self, action: Purge, hooks: Hooks) -> tuple[Outcome, Filesystem | None]:
-        gone: list[RemovedEntry] = []
-        try:
-            job = self.start(action.cache.owner, "purge")
-        except (OSError, WorkerError) as error:
-            return worker.failed_purge(action, f"its worker could not be started: {error}", ()), None
-        try:
-            send_purge(job, action)
-            reply = follow(job, action, hooks, gone)
-            owner, told = action.cache.owner, reply.filesystem
-            return reply.outcome, self._voucher.filesystem(owner, told) if told else None
-        except (OSError, WorkerError, MemoryError) as error:
-            why = str(error)
-            with suppress(WorkerError):  # a dead launcher is noticed by the next request; what went must be told now
-                why = self._never_started(job) or why
-                self.kill(job)
-            return worker.failed_purge(action, f"its worker failed: {why}", tuple(gone)), None
-        finally:
-            job.close()
+    def _purge(
+        self, action: Purge, gone: Gone, went: dict[int, tuple[Purge, list[RemovedEntry]]]
+    ) -> Task[PurgeReply]:
+        owner, removed = action.cache.owner, list[RemovedEntry]()
+        task = Task(
+            owner,
+            lambda: self._start_purge(owner),
+            tell_purge(action),
+            follow(action, partial(gone, action), removed),
+        )
+        went[id(task)] = action, removed
+        return task
+
+    def _start_purge(self, owner: Owner) -> Job:
+        limit, spent = self._limits["purge"].seconds, self._spent.get(owner.uid, 0.0)
+        if limit is not None and spent >= limit:
+            why = "an earlier one hangs" if spent == float("inf") else "its owner's have had their time in this cycle"
+            raise WorkerError(why)
+        return self.start(owner, "purge")
 
     def move(self, owner: Owner, order: MoveOrder, hooks: Hooks) -> tuple[Moved, ...]:
         """By a worker of ``owner`` that may write; asked to stop when ``hooks.may_go_on`` says no.
@@ -286,19 +331,21 @@ class LaunchedWorkers:
             job.channel.send(work, encoder(MoveOrder)(order))
             return hear_moves(job, hooks)
         except (OSError, WorkerError, MemoryError) as error:
-            why = self._never_started(job) or str(error)
+            why = self._why(job, str(error))
             self.kill(job)
             raise WorkerError(f"the worker of {owner.name} failed: {why}") from error
         finally:
             job.close()
 
-    def _never_started(self, job: Job) -> str | None:
-        """Why there was no worker at all, if there was none."""
+    def never_started(self, job: Job) -> tuple[str, bool] | None:
+        """Why there was no worker at all, if there was none, and whether an earlier one hangs."""
         self.listen()
-        return {
-            NOT_STARTED: "it could not be started now",
-            STILL_THERE: "an earlier one still hangs (an unreachable disk?), so no other was started",
-        }.get(self._ended.get(job.number, 0))
+        status = self._ended.get(job.number, 0)
+        return (_NEVER_STARTED[status], status == STILL_THERE) if status in _NEVER_STARTED else None
+
+    def _why(self, job: Job, error: str) -> str:
+        never = self.never_started(job)
+        return never[0] if never else error
 
     def _request(self, request: dict[str, object], attached: socket.socket | None = None) -> None:
         data = json.dumps({"v": VERSION, **request}).encode()

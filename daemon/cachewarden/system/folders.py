@@ -150,6 +150,12 @@ class OpenFolder:
         """One name, not followed."""
         return Node(name, os.stat(_single(name), dir_fd=self._fd, follow_symlinks=False))
 
+    def below(self, path: str) -> os.stat_result:
+        """Of a name some levels down, not followed; what is on the way may be a link."""
+        if path.startswith("/"):
+            raise OSError(errno.EINVAL, "not a relative path", path)
+        return os.stat(path, dir_fd=self._fd, follow_symlinks=False)
+
     def folder(self, name: str) -> "OpenFolder":
         """A folder in it; ELOOP for a link, EXDEV for a mount point, ENOTDIR for a file."""
         return OpenFolder(_open_below(self._fd, _single(name)), f"{self.path}/{name}")

@@ -26,7 +26,8 @@ VERSION = 2
 REQUEST_LIMIT = 256
 MESSAGE_LIMIT = 1 << 17
 _OWNERS_PER_MESSAGE = 100
-_MOST_WORKERS = 64
+_MOST_WORKERS, _MOST_HANGING = 64, 128
+"""Those at work, and those that were killed and cannot go: a dead server may hold a hundred homes."""
 _MOST_OF_ONE_OWNER = 3
 """A watcher, one that looks or purges, and one that gives first aid while the other looks."""
 _DYING = 0.5
@@ -71,7 +72,8 @@ class _Child:
     pid: int
     pidfd: int
     deadline: float
-    killed: bool = False
+    killed: float | None = None
+    """When, if it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,19 +215,24 @@ class Launcher:
         """Why this owner gets no other worker. Those that have done their work, or were killed, get time to be gone.
 
         Once: whoever asks again and again must not keep everybody waiting. Where a killed one does not go, another
-        one would hang as well.
+        one would hang as well; one that was killed long ago is not waited for at all.
         """
         until = time.monotonic() + (0 if owner.uid in self._in_vain else _DYING)
         while True:
             theirs = [child for child in self._children.values() if child.uid == owner.uid]
-            hangs = any(child.killed for child in theirs)
-            if not hangs and len(theirs) < _MOST_OF_ONE_OWNER and len(self._children) < _MOST_WORKERS:
+            killed = [child.killed for child in theirs if child.killed is not None]
+            hangs = bool(killed)
+            if not hangs and len(theirs) < _MOST_OF_ONE_OWNER and self._has_room():
                 return None
-            left = until - time.monotonic()
+            left = min([until, *(when + _DYING for when in killed)]) - time.monotonic()
             if left <= 0:
                 self._in_vain.add(owner.uid)
                 return STILL_THERE if hangs else NOT_STARTED
             self._reap_ended(self._ready(left * 1000, listen=False))
+
+    def _has_room(self) -> bool:
+        killed = sum(child.killed is not None for child in self._children.values())
+        return killed < _MOST_HANGING and len(self._children) - killed < _MOST_WORKERS
 
     def _be_worker(self, owner: Owner, limits: Limits, work: str, descriptor: int) -> None:
         """Never returns."""
@@ -242,7 +249,8 @@ class Launcher:
 
     def _kill(self, child: _Child) -> None:
         """The whole group: a worker starts nobody, but a hostile one might."""
-        child.deadline, child.killed = _NEVER, True
+        child.deadline = _NEVER
+        child.killed = child.killed or time.monotonic()
         self._in_vain.discard(child.uid)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)

@@ -15,6 +15,16 @@ _IO_PRESSURE = "/proc/pressure/io"
 _SOME = re.compile(r"some avg10=(\d{1,3}\.\d{2}) ")
 
 
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def memory() -> int:
+    """Bytes of the machine's memory."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def most_watches() -> int | None:
     """How many file watches each user may have; ``None`` where the kernel does not tell."""
     try:

@@ -52,6 +52,12 @@ class Folder(Protocol):
         """One name; ``FileNotFoundError`` when it is not there."""
         ...
 
+    def below(self, path: str) -> os.stat_result:
+        """Of a name some levels down, as ``lstat`` tells; nothing is opened. Links on the way are followed by the
+        kernel: it is for comparing with what was there, each level of its own.
+        """
+        ...
+
     def folder(self, name: str) -> "Folder":
         """Opens a folder in it; ``OSError`` for a link (ELOOP), another mount (EXDEV), a file (ENOTDIR)."""
         ...

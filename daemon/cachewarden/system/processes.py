@@ -111,10 +111,11 @@ def _start_of(path: str, size: int) -> bytes:
 
 def _process(pid: int, status: bytes, arguments: bytes) -> Process:
     """From the first lines of ``status`` (proc(5)) and the start of the command line; ValueError without a uid."""
-    fields = dict(line.partition(b":\t")[::2] for line in status.split(b"\n"))
+    # Each worker reads this of every process there is: the lines in between are not looked at.
+    first, _, rest = status.partition(b"\n")
     words = arguments.rstrip(b"\0").split(b"\0") if arguments else []
-    uid = int(fields.get(b"Uid", b"").split(b"\t")[0])
-    return Process(pid, uid, os.fsdecode(fields.get(b"Name", b"")), tuple(map(os.fsdecode, words)))
+    uid = int(rest.partition(b"\nUid:\t")[2].partition(b"\t")[0])
+    return Process(pid, uid, os.fsdecode(first.partition(b":\t")[2]), tuple(map(os.fsdecode, words)))
 
 
 def _open_files(uid: int) -> Iterator[str]:

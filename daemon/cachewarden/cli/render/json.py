@@ -93,6 +93,7 @@ def _cache(measured: MeasuredCache, filesystem: Filesystem | None) -> Document:
         "frees_bytes": whole.frees,
         **_beyond(whole),
         "entries": whole.entries,
+        "walked_at": None if measured.verified is None else rfc3339(measured.verified),
         "kinds": {
             kind.value: {
                 "entries": each.entries,

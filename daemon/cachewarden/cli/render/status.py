@@ -10,11 +10,12 @@ from cachewarden.cli.render.words import View
 from cachewarden.model.caches import Filesystem, MeasuredCache, Problem, Snapshot
 from cachewarden.model.forecasts import Forecast
 from cachewarden.model.plans import Plan, Standing, State
-from cachewarden.model.units import human_bytes
+from cachewarden.model.units import NANOSECONDS, human_bytes
 from cachewarden.model.watching import Extent, Reach
 
 _SCARCE = 10
 """Percent free below which a disk is shown in red."""
+_JUST_NOW = 60 * NANOSECONDS
 
 
 def status(
@@ -23,7 +24,7 @@ def status(
     """Caches, disks, policies, the forecast, problems, and what to do next."""
     blocks: list[Block] = [Heading("Caches")]
     if snapshot.caches:
-        blocks.append(_caches(snapshot.caches, view))
+        blocks += [_caches(snapshot.caches, view), *_walked(snapshot, view)]
     else:
         blocks.append(Line("none found: neither pip nor conda has left anything here", Tone.DIM, 2))
     if snapshot.caches and reach:
@@ -55,6 +56,18 @@ def _cache(cache: MeasuredCache, view: View) -> tuple[Cell | str, ...]:
         where.ecosystem, where.owner.name, human_bytes(whole.size), words.frees(whole.frees, whole.maybe),
         f"{whole.entries:,}", view.path(where.path),
     )  # fmt: skip
+
+
+def _walked(snapshot: Snapshot, view: View) -> Iterator[Block]:
+    """Since when figures of unchanged parts are known, where that is not of just now."""
+    walked = [each.verified for each in snapshot.caches if each.verified is not None]
+    oldest = min(walked, default=snapshot.taken_at)
+    if snapshot.taken_at - oldest > _JUST_NOW:
+        yield Gap()
+        yield Line(
+            f"What has not changed was walked {view.ago(oldest)}; links to it may be newer."
+            " `cachewarden list` walks all.", Tone.DIM, 2,
+        )  # fmt: skip
 
 
 def _watching(caches: Iterable[MeasuredCache], reach: Reach, view: View) -> Iterator[Block]:

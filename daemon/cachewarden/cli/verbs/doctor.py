@@ -12,8 +12,8 @@ from cachewarden.model.errors import UsageError
 from cachewarden.model.findings import Finding, Mended, Severity
 from cachewarden.model.units import Instant
 from cachewarden.service import doctor as service
+from cachewarden.service.hooks import Hooks
 from cachewarden.service.shared_remedies import FIX
-from cachewarden.service.talking import Hooks
 
 
 def arguments(parser: Parser) -> None:

@@ -13,8 +13,8 @@ from cachewarden.model.caches import Owner
 from cachewarden.model.errors import UsageError
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.relocations import Errand, Method, MoveOrder
-from cachewarden.service.talking import Hooks
-from cachewarden.service.workers import Workers
+from cachewarden.service.hooks import Hooks
+from cachewarden.service.workers import Workers, look_at
 
 
 def arguments(parser: Parser) -> None:
@@ -117,7 +117,7 @@ def choose(session: Session, workers: Workers, order: MoveOrder) -> Owner:
 
 
 def _has(workers: Workers, owner: Owner, order: MoveOrder) -> bool:
-    seen = workers.look(owner, Hooks())
+    seen = look_at(workers, owner, Hooks())
     if order.errand is Errand.RESTORE:
         return any(each.ecosystem == order.ecosystem for each in seen.relocations)
     caches = [each.cache for each in seen.caches if each.cache.ecosystem == order.ecosystem]

@@ -15,7 +15,7 @@ def arguments(parser: Parser) -> None:
 
 def run(session: Session) -> int:
     """Always 0: that a policy is triggered is no failure."""
-    seen = work.look(session)
+    seen = work.look(session, anew=False)
     expected = foretell(seen.store, seen.snapshot, seen.settings)
     reach = reach_of(session.program.state_folder)
     session.mention(seen.store)

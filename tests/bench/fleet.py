@@ -1,0 +1,95 @@
+"""What a cycle over many owners costs: wall time, and processor time of the service, the launcher and the workers.
+
+Run as root: ``.venv/bin/python tests/bench/fleet.py --owners 1 10 50 100 200``. Owners exist nowhere else.
+"""
+
+import argparse
+import os
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from builders.fleet import fleet
+from builders.launched import SERVICE, honest
+from cachewarden.model.caches import Owner
+from cachewarden.model.policies import Settings
+from cachewarden.service.cycle import Cycle
+from cachewarden.service.hooks import Hooks
+from cachewarden.service.remembering import Remembering
+from cachewarden.service.worker import LIMITS, preload
+from cachewarden.service.workers import LaunchedWorkers
+from cachewarden.system.clock import SystemClock
+from cachewarden.system.launcher import Rules, fork_launcher
+from fakes import FakeStore
+
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Seconds: wall time, and processor time of this process, of the launcher, and of the workers that it reaped."""
+
+    wall: float
+    service: float
+    launcher: float
+    workers: float
+
+    def since(self, before: "Spent") -> "Spent":
+        """What came to it."""
+        return Spent(
+            self.wall - before.wall, self.service - before.service, self.launcher - before.launcher,
+            self.workers - before.workers,
+        )  # fmt: skip
+
+
+def spent(launcher: int) -> Spent:
+    fields = Path(f"/proc/{launcher}/stat").read_text().rpartition(")")[2].split()
+    user, system, of_children, in_children = (int(each) / _TICK for each in fields[11:15])
+    return Spent(time.perf_counter(), time.process_time(), user + system, of_children + in_children)
+
+
+def cycles(owners: list[Owner], rounds: int) -> list[Spent]:
+    """The first cycle is not counted: it warms up."""
+    rules = Rules(lambda: owners, honest, LIMITS, switch=True, service=SERVICE)
+    with fork_launcher(rules) as channel:
+        (launcher,) = {child.pid for child in psutil.Process().children()}
+        cycle = Cycle(LaunchedWorkers(channel), SystemClock(), Remembering(FakeStore()), Hooks())
+        found = []
+        for _ in range(rounds + 1):
+            before = spent(launcher)
+            record = cycle.run(Settings(), "bench")
+            if len(record.problems):
+                raise SystemExit(str(record.problems[:3]))
+            time.sleep(0.2)  # the last workers end
+            found.append(spent(launcher).since(before))
+    os.waitpid(launcher, 0)
+    return found[1:]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--owners", type=int, nargs="+", default=[1, 10, 50, 100, 200])
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    preload()
+    print("| owners | wall | service | launcher | workers | processor, each owner |")
+    print("|---|---|---|---|---|---|")
+    with fleet(max(options.owners)) as owners:
+        for number in options.owners:
+            found = cycles(owners[:number], options.rounds)
+            wall, service, launcher, workers = (
+                statistics.median(getattr(each, name) for each in found)
+                for name in ("wall", "service", "launcher", "workers")
+            )
+            each = (service + launcher + workers) / number * 1000
+            wall -= 0.2
+            print(
+                f"| {number} | {wall:.2f} s | {service:.2f} s | {launcher:.2f} s | {workers:.2f} s | {each:.0f} ms |"
+            )
+
+
+if __name__ == "__main__":
+    main()
