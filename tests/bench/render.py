@@ -190,6 +190,19 @@ def owners(part: Part) -> Lines:
         rows.append(cells)
     columns = ["each", "processor time", "peak of one process"]
     yield from _grid(["", "first cycle", *columns, "second cycle", *columns], rows)
+    yield ""
+    yield "The same of a service that runs already, without the start of any program, and whose processor time it is:"
+    yield ""
+    yield from _grid(
+        ["owners", "a cycle", "service", "launcher", "workers", "processor, each owner"],
+        [_fleet(row) for row in _rows(part, "fleet")],
+    )
+
+
+def _fleet(row: dict[str, Any]) -> list[str]:
+    wall, *used = (statistics.median(row[name]) for name in ("wall", "service", "launcher", "workers"))
+    spread = f"{seconds(wall)} ({seconds(min(row['wall']))}–{seconds(max(row['wall']))})"
+    return [str(row["owners"]), spread, *map(seconds, used), seconds(sum(used) / row["owners"])]
 
 
 def idle(part: Part) -> Lines:
