@@ -87,6 +87,39 @@ def test_parts_that_were_measured_on_different_machines_say_on_which() -> None:
     assert made.splitlines()[1].endswith("(purge, walk)")
 
 
+def idle_rows(**whole: object) -> list[dict[str, Any]]:
+    """A service whose launcher is gone at the end of an hour."""
+    service = {
+        "table": "idle", "mode": "user", "process": "service", "pss_before": 10_000_000, "pss": 11_000_000,
+        "anonymous": 0, "cpu_seconds": 0.36, "cpu_of_children": 0.72, "written": 4096, "wakeups": 120, "threads": {},
+    }  # fmt: skip
+    launcher = {"table": "idle", "mode": "user", "process": "launcher", "gone": True}
+    all_of_it = {
+        "table": "idle-whole", "mode": "user", "seconds": 3600.0, "pss": 11_000_000, "pss_before": 12_000_000,
+        "bare_pss": 10_000_000, "cpu_seconds": 1.08, "processes_begun": 2, "threads_begun": 0, "disk_written": None,
+        "same_processes": False,
+    }  # fmt: skip
+    return [service, launcher, all_of_it | whole]
+
+
+def test_the_idle_hour_is_told_in_shares_and_rates() -> None:
+    made = table("idle", {"idle": part() | {"rows": idle_rows()}})
+    assert "User mode, 60 min; the processes were **not** the same at the end:" in made
+    assert "| service | 10.0 MB | 11.0 MB |  | 0.0100% | 0.0200% | 4096 B | 2.0 |" in made
+    assert "| launcher | gone |" in made
+    assert "| together | 12.0 MB | 11.0 MB | **1.10** (goal: 1.25) | **0.0300%**, children included" in made
+    assert "Processes begun: 2; threads: 0; bytes that reached the disk of home and state: not counted." in made
+
+
+def test_what_wakes_a_thread_is_said_beside_how_long_it_slept() -> None:
+    sleep = {
+        "table": "sleeps", "mode": "user", "process": "service", "main": True, "call": "poll", "ended_by_time": True,
+        "per_minute": 12.0, "seconds": 5.0,
+    }  # fmt: skip
+    made = table("idle", {"idle": part() | {"rows": [*idle_rows(), sleep]}})
+    assert "| user | service | main | poll | its time limit | 12.0 | 5.00 s |" in made
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [(0.0123, "12.3 ms"), (0.9949, "995 ms"), (0.995, "0.99 s"), (1.234, "1.23 s"), (123.4, "123 s")],
