@@ -36,7 +36,8 @@ def table(name: str, parts: dict[str, Part]) -> str:
     if name not in parts:
         return "Not measured yet.\n"
     part = parts[name]
-    lines = [*_TABLES[name](part), "", _when(part), *_left_out(part)]
+    found = [*_TABLES[name](part), ""] if part["groups"] or part["rows"] else []
+    lines = [*found, _when(part), *_left_out(part)]
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -59,6 +59,13 @@ def test_a_table_says_when_and_how_it_was_made_and_what_is_not_in_it() -> None:
     assert "Not measured: gdu: it is not on this machine." in made
 
 
+def test_where_nothing_could_be_measured_there_is_no_table_and_the_reason() -> None:
+    missing = {"what": "the copy of a move", "why": "loop disks need root"}
+    made = table("copy", {"copy": part(skipped=(missing,))})
+    assert made.splitlines()[1:] == ["Not measured: the copy of a move: loop disks need root."]
+    assert "|" not in made
+
+
 def test_a_document_keeps_what_is_written_by_hand_and_gets_the_tables_anew() -> None:
     parts = {"walk": part(groups=(group([2.0], [1.0]),))}
     text = "before\n<!-- bench: walk -->\nedited by hand: 0.01\n<!-- end of bench: walk -->\nafter\n"
