@@ -210,14 +210,15 @@ def idle(part: Part) -> Lines:
     """The whole, then each process, then what its threads sleep in."""
     for whole in _rows(part, "idle-whole"):
         yield from _idle_mode(whole, [row for row in _rows(part, "idle") if row["mode"] == whole["mode"]])
+    for each in _rows(part, "explained"):
+        watched = f"while strace looked on for {_span(each['seconds'])} after that"
+        yield f"Sleeps that ended in {each['mode']} mode {watched}: {each['sleeps'] or 'none'}."
+        yield ""
     sleeps = _rows(part, "sleeps")
     if sleeps:
-        yield "What the threads sleep in, while strace looked on for a minute after that:"
-        yield ""
         rows = [_sleep(row) for row in sorted(sleeps, key=lambda row: (row["mode"], -row["per_minute"]))]
-        yield from _grid(
-            ["mode", "process", "thread", "sleeps in", "woken by", "times a minute", "after (median)"], rows
-        )
+        head = ["mode", "process", "thread", "sleeps in", "woken by", "times a minute", "after (median)"]
+        yield from _grid(head, rows)
 
 
 def _idle_mode(whole: dict[str, Any], processes: list[dict[str, Any]]) -> Lines:
@@ -243,7 +244,7 @@ def _idle_mode(whole: dict[str, Any], processes: list[dict[str, Any]]) -> Lines:
         cells += [f"{row['cpu_of_children'] / took:.4%}", f"{row['written']} B", f"{row['wakeups'] * 60 / took:.1f}"]
         rows.append([row["process"], *cells])
     times = f"**{whole['pss'] / whole['bare_pss']:.2f}** (goal: 1.25)"
-    share = f"**{whole['cpu_seconds'] / took:.4%}**, children included (goal: 0.05 %)"
+    share = f"**{max(0.0, whole['cpu_seconds']) / took:.4%}**, children included (goal: 0.05 %)"
     rows.append(["together", _mb(whole["pss_before"]), _mb(whole["pss"]), times, share, "", "", ""])
     rows.append(["bare", _mb(whole["bare_pss"]), "", "1", "", "", "", ""])
     yield from _grid(head, rows)
