@@ -50,6 +50,9 @@ def _machines(parts: dict[str, Part]) -> Lines:
         known.setdefault(_described(part["machine"]), []).append(name)
     for description, names in known.items():
         yield f"- {description}" + (f" ({', '.join(names)})" if len(known) > 1 else "")
+    if parts:
+        yield ""
+        yield f"Measuring all of it took {_span(sum(part['took_seconds'] for part in parts.values()))}."
 
 
 def _described(machine: dict[str, Any]) -> str:
