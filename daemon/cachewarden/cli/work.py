@@ -106,7 +106,7 @@ def carry_out(session: Session, order: Order, workers: Workers | None = None) ->
         with interruption, bar:
             hooks = Hooks(may_go_on=interruption.may_go_on, progress=bar.removed, moving=bar.moving)
             cycle = program.cycle(_Careful(workers, interruption), memory, hooks, keeps=True)
-            record = cycle.run(order.settings, order.trigger)
+            record = cycle.run(order.settings, order.trigger, anew=order.forgetful)
         if journal := journald(verbose=session.options.verbose):
             Recorder(journal).cycle(record)
     session.mention(store)

@@ -1,5 +1,6 @@
 """conda, mamba and micromamba: what a package cache consists of, and when a part of it may go."""
 
+import errno
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,14 +12,16 @@ from cachewarden.ecosystems.conda_use import Use
 from cachewarden.ecosystems.conda_worth import Links, Worth, addresses
 from cachewarden.ecosystems.known import Known, Settled
 from cachewarden.ecosystems.linked import LinkTable
-from cachewarden.ecosystems.trees import Tally, blocks, is_folder, reason, survey
+from cachewarden.ecosystems.trees import DEEPEST, Tally, TooDeepError, blocks, is_folder, reason
 from cachewarden.model.caches import OWN_NAMES, Cache, Entry, Kind, MeasuredCache, Problem
 from cachewarden.model.units import Bytes
-from cachewarden.system.ports import Folder
+from cachewarden.system.ports import Folder, Listed
 
 OPENED = "a process has it open"
 _MARKS = {"urls.txt", "urls"}
 _NESTED = 6
+_MOST_KEPT = 5000
+"""Names of one package that are kept for its removal: some 4 MB. Larger packages are listed once more."""
 
 
 class Conda:
@@ -62,7 +65,7 @@ class Conda:
         """Looks again for a running tool, and for new links to a package, before it goes."""
         use, links = Use(cache, context), _Links()
 
-        def ask(root: Folder, parent: Folder, entry: Entry) -> str | None:
+        def ask(root: Folder, parent: Folder, entry: Entry) -> str | Listed | None:
             if not is_an_entry(entry):
                 return NO_ENTRY
             if entry.leftover or entry.kind is Kind.LOG:
@@ -70,7 +73,7 @@ class Conda:
             if busy := use.busy() or _locked(_lock_inodes(root, parent, entry), context):
                 return busy
             if entry.kind is Kind.PACKAGE:
-                return _package_use(use, entry) or links.why_it_stays(root, parent, entry)
+                return _package_use(use, entry) or links.look(root, parent, entry)
             return OPENED if entry.kind is Kind.DEBRIS and use.open_in_it(entry.path) else None
 
         return ask
@@ -178,19 +181,22 @@ class _Links:
     def __init__(self) -> None:
         self._whole: LinkTable | None = None
 
-    def why_it_stays(self, root: Folder, parent: Folder, entry: Entry) -> str | None:
-        """Names outside of the package and of the whole cache are an environment's."""
-        tally = Tally()
+    def look(self, root: Folder, parent: Folder, entry: Entry) -> str | Listed | None:
+        """Why it stays: names outside of the package and of the whole cache are an environment's.
+
+        Else what is in it, where that is not too much.
+        """
+        tally, listing = Tally(), _Listing()
         try:
             with parent.folder(entry.path.rpartition("/")[2]) as folder:
                 if not is_package(folder):
                     return NO_ENTRY
-                survey(folder, tally)
+                listed = listing.of(folder, tally)
         except OSError as error:
             return f"it cannot be seen whole: {reason(error)}"
         outside = [key for key, links in tally.shared.items() if links.met < links.needed]
         if not outside:
-            return None
+            return listed
         # Seldom: packages of one cache share files. Then all of the cache has to be counted.
         if self._whole is None:
             whole = PackagesFolder()
@@ -200,7 +206,31 @@ class _Links:
         if any(tally.shared[key].needed > met.get(key, 0) for key in outside):
             return "in use: it was linked into an environment since it was measured"
         self._whole = None  # names go with the package: the next one that shares is counted anew
-        return None
+        return listed
+
+
+class _Listing:
+    """A survey of a package that keeps the names that it meets, so that its removal need not list them again."""
+
+    def __init__(self) -> None:
+        self._room = _MOST_KEPT
+
+    def of(self, folder: Folder, tally: Tally, depth: int = 0) -> Listed | None:
+        """What is in an open folder, all of it counted; ``None`` where it was too much to keep.
+
+        Raises as ``survey``.
+        """
+        if depth > DEEPEST:
+            raise TooDeepError(errno.ELOOP, f"deeper than {DEEPEST} levels", folder.path)
+        nodes = list(folder.nodes())
+        self._room -= len(nodes)
+        inner: dict[str, Listed] = {}
+        for name in tally.add_all(nodes):
+            with folder.folder(name) as each:
+                listed = self.of(each, tally, depth + 1)
+            if listed:
+                inner[name] = listed
+        return Listed(nodes, inner) if self._room >= 0 else None
 
 
 def _softlink_problems(use: Use, cache: Cache, entries: tuple[Entry, ...]) -> Iterator[Problem]:
