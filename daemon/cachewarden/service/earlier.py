@@ -30,7 +30,7 @@ _LONGEST = 8 << 20
 """Bytes of one owner's file, packed; a cache of 10,000 entries takes some 0.6 MB."""
 _LONGEST_PLAIN = 48 << 20
 _MOST_ENTRIES = 64_000
-_MOST_TEXT = 8 << 20
+_MOST_TEXT = 12 << 20
 """Of one owner: what is beyond would take the service's memory, and is walked each time."""
 _MOST_FILES = 200
 _SHARE = 50
