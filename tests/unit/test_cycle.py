@@ -609,6 +609,21 @@ def test_what_is_acted_on_is_walked_anew_and_what_is_not_is_taken_from_earlier(f
     assert earlier.kept == ["ann"] * len(looks)
 
 
+def test_a_full_disk_is_not_left_full_for_what_was_in_use_when_all_was_walked_last() -> None:
+    """Link counts change without any folder telling: an environment that was removed holds nothing any more."""
+
+    class Walkers(FakeWorkers):
+        def look(self, owner: Owner, hooks: Hooks) -> Look:
+            look = super().look(owner, hooks)
+            return replace(look, caches=(then,)) if (self.known or [()])[-1] else look
+
+    held = makers.entry(hold="in use: 3 of its files are hard-linked outside of the cache")
+    then = replace(makers.cache(held), verified=Instant(makers.NOW - 1))
+    workers = Walkers(world(replace(makers.cache(replace(held, hold=None)), verified=makers.NOW)))
+    cycle = Cycle(workers, FakeClock(makers.NOW), Remembering(FakeStore()), Hooks(), earlier=Yesterday(then))
+    assert cycle.run(Settings(policies=(FREE,)), "interval").freed
+
+
 def test_what_was_walked_in_this_very_look_is_not_walked_twice() -> None:
     new = replace(downloads(3), verified=makers.NOW)
     workers = FakeWorkers(world(new))

@@ -162,11 +162,14 @@ class Cycle:
         return self._moves.cleared(self.look(settings, anew=anew), settings)
 
     def _first_look(self, settings: Settings) -> Snapshot:
-        """What is unchanged is not walked again, unless something is to be done: what is acted on is known anew."""
+        """What is unchanged is not walked again, unless something is to be done: what is acted on is known anew.
+
+        So is what keeps a policy from acting: an environment that is gone may be all that held a package.
+        """
         begun = self._clock.now()
         seen = self.look(settings, anew=False)
         is_new = all(each.verified is None or each.verified >= begun for each in seen.caches)
-        return seen if is_new or not decide(seen, settings).actions else self.look(settings)
+        return seen if is_new or _wants_nothing(decide(seen, settings), settings) else self.look(settings)
 
     def run(self, settings: Settings, trigger: str, *, prepare: bool = False, anew: bool = False) -> CycleRecord:
         """Looks, decides, acts; and looks again at the disks, since a full ext4 hides the first bytes freed.
@@ -209,7 +212,7 @@ class Cycle:
             return None
         with no_search_for_cycles():
             plan = decide(first, settings)
-        if plan.actions or plan.shortfalls or _is_wanting(plan, settings):
+        if not _wants_nothing(plan, settings):
             return None
         disks = first.filesystems
         now = self._clock.now()
@@ -331,10 +334,11 @@ def _new_id() -> str:
     return uuid4().hex
 
 
-def _is_wanting(plan: Plan, settings: Settings) -> bool:
-    """Whether a policy would act if it only could: what keeps it from that may be over. Reports act on nothing."""
+def _wants_nothing(plan: Plan, settings: Settings) -> bool:
+    """Whether no policy acts, nor would if it could: what keeps it from that may be over. Reports act on nothing."""
     telling = {policy.name for policy in settings.policies if policy.action is ActionKind.REPORT}
-    return any(each.state is State.TRIGGERED and each.policy not in telling for each in plan.standings)
+    wanting = any(each.state is State.TRIGGERED and each.policy not in telling for each in plan.standings)
+    return not (plan.actions or plan.shortfalls or wanting)
 
 
 def _chosen(owners: tuple[Owner, ...], settings: Settings, problems: list[Problem]) -> Iterable[Owner]:
