@@ -14,6 +14,7 @@ from cachewarden import __version__
 from cachewarden.model.caches import Look, MeasuredCache, Part
 from cachewarden.model.units import Bytes, Instant
 from cachewarden.service.earlier import VERIFY_EVERY, EarlierLooks, files_of
+from cachewarden.service.vouching import PRIVATE
 
 ANN = makers.owner()
 MINUTE = 60 * 10**9
@@ -164,6 +165,13 @@ def test_texts_of_which_a_worker_tells_too_much_are_not_kept(tmp_path: Path, fie
     cache = replace(makers.cache(*entries), parts=parts, verified=makers.NOW)
     looks(tmp_path).keep(ANN, Look((cache,)), makers.NOW)
     assert files_of(str(tmp_path)) == []
+
+
+def test_a_cache_on_a_disk_that_only_its_owner_can_ask_is_known_as_well(tmp_path: Path) -> None:
+    """The service has a number of its own for such a disk, beyond those of the kernel."""
+    kept(tmp_path, replace(a_cache("a", "b"), device=1001 * PRIVATE + 44))
+    (known,) = looks(tmp_path).of(ANN, makers.NOW)
+    assert known.parts == a_cache("a", "b").parts
 
 
 def test_a_part_that_is_told_a_thousand_times_has_its_entries_once(tmp_path: Path) -> None:

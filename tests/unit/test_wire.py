@@ -45,6 +45,17 @@ def test_a_time_before_1970_is_a_time() -> None:
     assert decoder(Entry)(over_the_wire(encoder(Entry)(old))) == old
 
 
+def test_an_inode_has_all_its_64_bits() -> None:
+    """mergerfs makes its numbers of a hash: every second one is that large."""
+    large = (1 << 64) - 1
+    share = replace(ENTRY.shares[0], inode=large)
+    wide = replace(ENTRY, identity=Identity(1, large, Instant(3)), shares=(share,))
+    assert decoder(Entry)(over_the_wire(encoder(Entry)(wide))) == wide
+    larger = replace(ENTRY, identity=Identity(1, large + 1, Instant(3)))
+    with pytest.raises(WorkerError, match=r"from 0 to 2\^64"):
+        decoder(Entry)(over_the_wire(encoder(Entry)(larger)))
+
+
 def test_tuples_of_entries_survive_the_wire() -> None:
     whole = (ENTRY, ENTRY)
     assert decoder(tuple[Entry, ...])(over_the_wire(encoder(tuple[Entry, ...])(whole))) == whole

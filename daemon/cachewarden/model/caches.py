@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cachewarden.model.relocations import RelocationSeen
-from cachewarden.model.units import Bytes, Inodes, Instant
+from cachewarden.model.units import Bytes, Inodes, Instant, Serial
 from cachewarden.model.worth import Facts, Signal
 
 TRASH = ".cachewarden-trash"
@@ -63,8 +63,8 @@ def is_private(cache: Cache) -> bool:
 class Identity:
     """Which file a name meant when it was measured; re-checked just before removal."""
 
-    device: int
-    inode: int
+    device: Serial
+    inode: Serial
     modified: Instant
 
 
@@ -76,8 +76,8 @@ class Share:
     ``needed`` is how many things are in it and ``held`` how many of them are this entry. ``maybe``: see ``Entry``.
     """
 
-    device: int
-    inode: int
+    device: Serial
+    inode: Serial
     needed: int
     held: int
     frees: Bytes
@@ -163,7 +163,7 @@ class MeasuredCache:
     """
 
     cache: Cache
-    device: int
+    device: Serial
     size: Bytes
     entries: tuple[Entry, ...]
     read_only: bool = False
@@ -181,7 +181,7 @@ class Filesystem:
     ``atime_daily`` (``relatime``, the kernel's default) once a day at most.
     """
 
-    device: int
+    device: Serial
     mount: str
     type: str
     total: Bytes

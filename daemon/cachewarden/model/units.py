@@ -4,13 +4,16 @@ Sizes for people are powers of 1024 (``1.5 GiB``), as in the policy language; JS
 """
 
 from datetime import UTC, datetime
-from typing import NewType
+from typing import Annotated, NewType
 
 Bytes = NewType("Bytes", int)
 Inodes = NewType("Inodes", int)
 Seconds = NewType("Seconds", int)
 Instant = NewType("Instant", int)
 """Nanoseconds since 1970-01-01T00:00:00Z, as the filesystem gives them."""
+
+Serial = Annotated[int, "64 bits"]
+"""The number of an inode or a device: of all 64 bits, where a filesystem makes it of a hash (mergerfs)."""
 
 NANOSECONDS = 1_000_000_000
 _LAST = 2**63 - 1

@@ -165,7 +165,8 @@ def _print(caches: tuple[MeasuredCache, ...]) -> int:
 
 def _knowable(cache: MeasuredCache) -> MeasuredCache:
     """Only the entries of parts are taken over later; the others are few and looked at each time."""
-    return replace(cache, entries=tuple(Known(cache).all()))
+    # Which disk it is on the marks tell: the service has numbers of its own for disks that only their owner can ask.
+    return replace(cache, device=0, entries=tuple(Known(cache).all()))
 
 
 def _written(caches: tuple[MeasuredCache, ...]) -> bytes:

@@ -19,7 +19,7 @@ from enum import Enum
 from functools import lru_cache
 
 from cachewarden.model.errors import WorkerError
-from cachewarden.model.units import Instant
+from cachewarden.model.units import Instant, Serial
 
 VERSION = 1
 HERE = "here"
@@ -40,10 +40,12 @@ def decoder(wanted: typing.Any) -> Decoder:  # noqa: ANN401 - any type expressio
     """A function that turns plain JSON values into ``wanted`` or raises WorkerError.
 
     Knows dataclasses (as arrays of their fields), enums, ``X | None``, homogeneous tuples, and the plain types;
-    NewTypes count as what they are made of, and no number but an Instant is negative.
+    NewTypes count as what they are made of, no number but an Instant is negative, and none but a Serial 2^63 or more.
     """
     if wanted is Instant:
         return _instant
+    if wanted == Serial:
+        return _serial
     wanted = getattr(wanted, "__supertype__", wanted)
     origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (types.UnionType, typing.Union):
@@ -85,7 +87,7 @@ def _member(wanted: type[Enum]) -> Decoder:
 
 
 def _fields(wanted: type) -> Decoder:
-    hints = typing.get_type_hints(wanted)
+    hints = typing.get_type_hints(wanted, include_extras=True)
     decoders = [decoder(hints[each.name]) for each in dataclasses.fields(wanted)]
 
     def decode(value: object) -> object:
@@ -99,6 +101,12 @@ def _fields(wanted: type) -> Decoder:
 def _number(value: object) -> int:
     if type(value) is not int or not 0 <= value < _LARGEST:
         raise WorkerError(f"expected a number from 0 to 2^63, got {str(value)[:80]!r}")
+    return value
+
+
+def _serial(value: object) -> int:
+    if type(value) is not int or not 0 <= value < _LARGEST << 1:
+        raise WorkerError(f"expected a number from 0 to 2^64, got {str(value)[:80]!r}")
     return value
 
 
