@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import FrameType
 
 from cachewarden import __version__
@@ -34,6 +34,7 @@ from cachewarden.service.sampling import Crossing, Sampler, marks_of
 from cachewarden.service.schedule import Schedule
 from cachewarden.service.sizes import foretell
 from cachewarden.service.watches import Watchers, ready_filenos
+from cachewarden.service.wishes import INTERVAL, Wish, sooner
 from cachewarden.service.workers import LaunchedWorkers
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.files import RealFiles
@@ -51,17 +52,7 @@ _SETTLE_MOUNTS = 0.5
 _BUSY_AGAIN = 30.0
 _DAY = 86_400 * NANOSECONDS
 _FILLED = "filled up"
-_INTERVAL, _EVENTS = "interval", "file events"
-
-
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """A look that is wanted: when, why, and since when it is due; ``patient``: others may have the disks first."""
-
-    when: float
-    trigger: str
-    since: float
-    patient: bool = False
+_EVENTS = "file events"
 
 
 class Daemon:
@@ -95,7 +86,7 @@ class Daemon:
         self._mounts_at: float | None = None
         self._stopping = False
         self._deadline: float | None = None
-        self._next_look: _Wish | None = _Wish(time.monotonic(), "start", 0.0)
+        self._next_look: Wish | None = Wish(time.monotonic(), "start", 0.0)
         self._earliest = 0.0
         self._status = "starting"
         self._foretold = -1
@@ -210,7 +201,7 @@ class Daemon:
             # A file is often written in two steps: what stands there for a moment is nobody's wish.
             self._reload_at = time.monotonic() + _SETTLE_CONFIG
         if "interval" in words:
-            self._bring_forward(0, _INTERVAL, at_once=True, patient=True)
+            self._bring_forward(0, INTERVAL, at_once=True, patient=True)
         if "cron" in words:
             self._bring_forward(1, "schedule", at_once=True)
 
@@ -241,10 +232,9 @@ class Daemon:
         when = time.monotonic() + seconds
         if not at_once:
             when = max(when, self._earliest)
-        if self._next_look is None or when < self._next_look.when:
-            self._next_look = _Wish(when, trigger, when, patient=patient)
+        self._next_look = sooner(self._next_look, Wish(when, trigger, when, patient=patient))
 
-    def _look_in_time(self, wish: "_Wish") -> None:
+    def _look_in_time(self, wish: Wish) -> None:
         """Looks when it is time for that; what can wait waits while others wait for the disks already."""
         now = time.monotonic()
         if now < wish.when:
@@ -256,8 +246,8 @@ class Daemon:
         self._look(wish.trigger)
 
     def _look(self, trigger: str) -> None:
-        known = self._quiet.known(self._settings) if trigger in {_INTERVAL, _EVENTS} else {}
-        if trigger == _INTERVAL and self._quiet.may_wait(known):
+        known = self._quiet.known(self._settings) if trigger in {INTERVAL, _EVENTS} else {}
+        if trigger == INTERVAL and self._quiet.may_wait(known):
             return
         started = time.monotonic()
         try:
