@@ -44,6 +44,8 @@ def _bounded(measured: Measured, folder: Folder, context: Context) -> Measured:
     files, cache = context.surroundings.files, measured.cache
     problems = measured.problems
     type_ = files.mount_of(cache.cache.path).type
+    if type_ == "fuse" or type_.startswith("fuse."):
+        cache = replace(cache, parts=())  # a program of anybody's: some give their folders no times that change
     if type_ in MAY_SHARE:
         bounds = Bounds(folder, XFS_INODE if type_ == "xfs" else 0, known=measured.known)
         cache = bounds.cache(cache)

@@ -23,11 +23,15 @@ from cachewarden.system.ports import Mount, Process
 HOUR = 3_600 * 10**9
 
 
-class MayShare(RealFiles):
-    """As on a filesystem whose files share extents: there each file is asked what comes back of it."""
+class On(RealFiles):
+    """As on a filesystem of some type; on ``btrfs`` each file is asked what comes back of it."""
+
+    def __init__(self, type_: str) -> None:
+        super().__init__()
+        self._type = type_
 
     def mount_of(self, path: str) -> Mount:
-        return replace(super().mount_of(path), type="btrfs")
+        return replace(super().mount_of(path), type=self._type)
 
 
 class CondaAtWork(OwnProcesses):
@@ -44,8 +48,10 @@ def scene(tmp_path: Path) -> Scene:
     return Scene(Conda(), root, tmp_path / "home")
 
 
-def look(scene: Scene, known: MeasuredCache | None = None, processes: OwnProcesses | None = None) -> MeasuredCache:
-    surroundings = Surroundings(scene.owner, scene.environ, MayShare())
+def look(
+    scene: Scene, known: MeasuredCache | None = None, processes: OwnProcesses | None = None, type_: str = "btrfs"
+) -> MeasuredCache:
+    surroundings = Surroundings(scene.owner, scene.environ, On(type_))
     found = measure_cache(
         scene.cache, scene.ecosystem, scene.located or Located(), surroundings, processes or OwnProcesses(),
         Instant(time.time_ns() + HOUR), known=known,
@@ -73,3 +79,10 @@ def test_entries_for_whose_bounds_there_was_no_time_are_asked_again(scene: Scene
     assert bounds.unasked
     assert bounds.unsure
     assert bounds.unsure < {entry.path for entry in cache.entries}
+
+
+@pytest.mark.parametrize("type_", ["fuse", "fuse.s3fs"])
+def test_where_folders_need_not_tell_that_they_changed_nothing_is_taken_over(scene: Scene, type_: str) -> None:
+    assert look(scene, type_="ext4").parts
+    assert look(scene, type_="fuseblk").parts, "NTFS"
+    assert look(scene, type_=type_).parts == ()
