@@ -23,6 +23,7 @@ _LONGEST_NAME = 240
 """Bytes; filesystems allow 255."""
 _LONGEST_WORD = 64
 MOST_HOLDERS = 20
+CHANGED = "it was changed since it was measured"
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -183,11 +184,9 @@ class _Purger:
             node = parent.node(entry.path.rpartition("/")[2])
         except FileNotFoundError:
             return None
-        status, expected = node.stat, entry.identity
-        if (status.st_dev, status.st_ino) != (expected.device, expected.inode) or (
-            not entry.leftover and within_time(status.st_mtime_ns) != within_time(expected.modified)
-        ):
-            raise BusyEntryError("it was changed since it was measured")
+        modified = within_time(node.stat.st_mtime_ns)
+        if not _is_same(node, entry) or (not entry.leftover and modified != within_time(entry.identity.modified)):
+            raise BusyEntryError(CHANGED)
         return node
 
     def _files(self, parent: WritableFolder, entry: Entry, removal: Removal) -> bool:
@@ -240,6 +239,10 @@ class _Purger:
                     raise
                 self._without_room(parent, name, removal)
                 return
+            if not _is_same(trash.node(parked), entry):
+                # Looking through the old one takes long enough for its tool to put a new one there.
+                trash.move(parked, parent, name)
+                raise BusyEntryError(CHANGED)
             self.went = True
             TreeRemover(trash, self._may_go_on).remove(trash, parked, removal, listed)
 
@@ -280,6 +283,10 @@ class _Purger:
     def tidy(self) -> None:
         """Removes the trash folder when nothing is left in it."""
         remove_empty(self._root, TRASH, Removal())
+
+
+def _is_same(node: Node, entry: Entry) -> bool:
+    return (node.stat.st_dev, node.stat.st_ino) == (entry.identity.device, entry.identity.inode)
 
 
 def _prune(root: WritableFolder, way: str, count: int, following: str, removal: Removal) -> None:
