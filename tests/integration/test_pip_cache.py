@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from builders.disks import give_to, set_age
-from builders.looks import Scene, as_user, du, files_below, frees_of
+from builders.looks import Scene, as_found, as_user, du, files_below, frees_of, look
 from builders.pip_caches import (
     DEBIAN_12_PIP,
     LoopbackIndex,
@@ -161,6 +161,15 @@ def test_unreadable_body_is_named_by_the_pages(newest: Scene) -> None:
     body = newest.root / f"{one_download(newest).path}.body"
     body.write_bytes(b"\0" * body.stat().st_size)
     assert one_download(newest).version == "1.17.0"
+
+
+def test_pages_that_an_earlier_look_found_name_what_is_new(newest: Scene) -> None:
+    """A file comes anew from an index that tells nothing of it, and its page is where nothing changed."""
+    known = look(newest)
+    body = newest.root / f"{one_download(newest).path}.body"
+    (body.parent / "new").write_bytes(b"\0" * body.stat().st_size)
+    (body.parent / "new").rename(body)
+    assert as_found(look(newest, known)) == as_found(look(newest))
 
 
 def test_built_wheel_is_named_by_itself_or_by_its_origin(scene: Scene) -> None:

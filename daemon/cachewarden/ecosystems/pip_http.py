@@ -94,16 +94,29 @@ class HttpTree:
         }
         if not wanted:
             return
-        for page in self._pages:
+        for page in (*self._pages, *self._pages_before(cache)):
             for digest, named in self._links(cache, page):
                 if digest in wanted:
                     wanted[digest].named = named
+
+    def _pages_before(self, cache: Folder) -> Iterator[Draft]:
+        """Those that may be pages among what an earlier look found: they name what is new as well."""
+        for entry in self.tree.entries:
+            if entry.kind is not Kind.INDEX:
+                continue
+            above = entry.path.rpartition("/")[0]
+            try:
+                with descend(cache, above) as folder:
+                    nodes = [folder.node(name) for name in (entry.path[len(above) + 1 :], *entry.parts)]
+            except OSError:
+                continue  # it went since
+            yield Draft.of(Shard(above), nodes, Kind.INDEX)
 
     def _links(self, cache: Folder, page: Draft) -> Iterator[tuple[str, Named]]:
         try:
             with descend(cache, page.shard.path) as folder:
                 response = pip_names.response_of(_fetcher(folder, page.names[0]))
-                if response:
+                if response and pip_names.is_page(response):
                     yield from pip_names.links_of_page(_body(folder, page, response))
         except OSError as error:
             self.tree.problems.append(Problem(f"{cache.path}/{page.path}", reason(error)))
