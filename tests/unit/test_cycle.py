@@ -696,3 +696,20 @@ def test_a_policy_that_only_reports_keeps_nobody_from_resting() -> None:
     record, _ = rested(workers, {1000: workers.looks["ann"]}, replace(FREE, action=ActionKind.REPORT))
     assert record
     assert [standing.state for standing in record.plan.standings] == [State.TRIGGERED]
+
+
+@pytest.mark.parametrize("how", ["nobody looked", "nothing was decided"])
+def test_first_aid_is_at_hand_however_long_nothing_happened(how: str) -> None:
+    """It goes by no old look; a look that still holds is none."""
+    clock = FakeClock(makers.NOW)
+    aided = Aided(FakeWorkers(world(downloads(400), free=500 * MIB)), clock=clock)
+    aided.cycle.run(aided.settings, "start", prepare=True)
+    clock.time = makers.ago(-3000)
+    assert aided.aid() is None
+    if how == "nobody looked":
+        assert aided.cycle.rest(aided.settings, "interval", aided.cycle.looks, prepare=True)
+    else:
+        aided.cycle.hold_on()
+    record = aided.aid()
+    assert record is not None
+    assert record.freed == 100 * MIB

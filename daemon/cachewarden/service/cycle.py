@@ -220,6 +220,10 @@ class Cycle:
             self._kit.pack(first, settings)
         return record
 
+    def hold_on(self) -> None:
+        """Nothing happened since the last cycle: first aid can go by what that left."""
+        self._kit.hold_on(self._clock.now())
+
     def aid(self, settings: Settings, trigger: str, spaces: Mapping[str, Space]) -> CycleRecord | None:
         """Removes at once, without a look, what the last one found to be cheap, as the policies have it.
 
