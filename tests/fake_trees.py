@@ -144,7 +144,7 @@ class FakeFolder:
     def node(self, name: str) -> Node:
         return Node(name, self._tree.at(self._below(name)).stat())
 
-    def below(self, path: str) -> os.stat_result:
+    def status_of(self, path: str) -> os.stat_result:
         return self._tree.at(self._below(path)).stat()
 
     def folder(self, name: str) -> Folder:

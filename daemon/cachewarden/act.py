@@ -8,15 +8,15 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 
 from cachewarden.ecosystems.base import Context, Ecosystem, Guard
 from cachewarden.model.caches import TRASH, Entry, Kind
 from cachewarden.model.plans import Chosen, Failure, Holder, Outcome, Purge, RemovedEntry
 from cachewarden.model.units import Bytes, within_time
-from cachewarden.system.ports import Opened, WritableFolder
+from cachewarden.system.ports import Listed, Node, Opened, WritableFolder
 from cachewarden.system.removal import Inode, Removal, StoppedError, TreeRemover, remove_empty, remove_file
 
 _LONGEST_NAME = 240
@@ -57,14 +57,14 @@ def purge(
     inodes = frozenset((each.stat.st_dev, each.stat.st_ino) for each in opened)
     worker = _Purger(root, ecosystem.guard(action.cache, context), may_go_on)
     incomplete = False
-    for chosen in action.entries:
+    for chosen, following in _with_following(action.entries):
         if not may_go_on():
             incomplete = True
             break
         entry = chosen.entry
         watched = frozenset((share.device, share.inode) for share in entry.shares)
         removal = Removal(opened=inodes, watched=watched)
-        stopped = _one(worker, entry, removal, tally)
+        stopped = _one(worker, entry, following, removal, tally)
         tally.held |= removal.held
         if stopped or worker.went:
             gone = _gone(action, chosen, removal, whole=not stopped and not removal.failures)
@@ -129,12 +129,12 @@ def _holders(opened: tuple[Opened, ...], held: dict[Inode, int]) -> tuple[Holder
     return tuple(sorted(holders, key=lambda each: (-each.size, each.pid))[:MOST_HOLDERS])
 
 
-def _one(worker: "_Purger", entry: Entry, removal: Removal, tally: _Tally) -> bool:
+def _one(worker: "_Purger", entry: Entry, following: str, removal: Removal, tally: _Tally) -> bool:
     """Tries one entry; whether the caller stopped it half-way (then the rest of it waits in the trash)."""
     worker.went = False
     stopped = False
     try:
-        worker.remove(entry, removal)
+        worker.remove(entry, following, removal)
     except StoppedError:
         stopped = True
     except BusyEntryError as busy:
@@ -157,45 +157,56 @@ class _Purger:
         self._serial = 0
         self.went = False
 
-    def remove(self, entry: Entry, removal: Removal) -> None:
-        """Raises BusyEntryError, StoppedError, and OSError when nothing of it could go."""
-        names = entry.path.split("/")
-        with ExitStack() as opened:
-            chain = [self._root]
-            for name in names[:-1]:
-                chain.append(opened.enter_context(chain[-1].folder(name)))
-            if not self._still_there(chain[-1], entry):
-                return
-            if hold := self._guard(self._root, chain[-1], entry):
-                raise BusyEntryError(hold)
-            if entry.tree:
-                self._tree(chain[-1], names[-1], entry, removal)
-            else:
-                self._files(chain[-1], entry, removal)
-            self.went = self.went or removal.freed > 0 or bool(removal.held)
-            _prune(chain, names[:-1], entry.prune, removal)
+    def remove(self, entry: Entry, following: str, removal: Removal) -> None:
+        """Raises BusyEntryError, StoppedError, and OSError when nothing of it could go.
 
-    def _still_there(self, parent: WritableFolder, entry: Entry) -> bool:
-        """Whether it is what was measured; gone already is fine, changed is not ours to judge."""
-        name = entry.path.rpartition("/")[2]
+        ``following`` is the path of the next one.
+        """
+        above = entry.path.rpartition("/")[0]
+        # The kernel walks the whole way anew for each entry, past no link and no mount.
+        with self._root.below(above) if above else nullcontext(self._root) as parent:
+            there = self._tree(parent, entry, removal) if entry.tree else self._files(parent, entry, removal)
+        if there:
+            self.went = self.went or removal.freed > 0 or bool(removal.held)
+            _prune(self._root, above, entry.prune, following, removal)
+
+    def _asked(self, parent: WritableFolder, entry: Entry) -> Listed | None:
+        """What the guard saw of it; BusyEntryError when it has something against its going."""
+        said = self._guard(self._root, parent, entry)
+        if isinstance(said, str):
+            raise BusyEntryError(said)
+        return said
+
+    def _still_there(self, parent: WritableFolder, entry: Entry) -> Node | None:
+        """What was measured, as it is now; ``None`` when it is gone, which is fine. Changed is not ours to judge."""
         try:
-            status = parent.node(name).stat
+            node = parent.node(entry.path.rpartition("/")[2])
         except FileNotFoundError:
-            return False
-        expected = entry.identity
+            return None
+        status, expected = node.stat, entry.identity
         if (status.st_dev, status.st_ino) != (expected.device, expected.inode) or (
             not entry.leftover and within_time(status.st_mtime_ns) != within_time(expected.modified)
         ):
             raise BusyEntryError("it was changed since it was measured")
-        return True
+        return node
 
-    def _files(self, parent: WritableFolder, entry: Entry, removal: Removal) -> None:
-        node = parent.node(entry.path.rpartition("/")[2])
+    def _files(self, parent: WritableFolder, entry: Entry, removal: Removal) -> bool:
+        """Whether there was anything. It is looked at last, so that this look is the one that it is counted by."""
+        hold = None
+        try:
+            self._asked(parent, entry)
+        except BusyEntryError as busy:
+            hold = busy
+        node = self._still_there(parent, entry)
+        if node is None:
+            return False
+        if hold:
+            raise hold
         if stat.S_ISDIR(node.stat.st_mode):
             self.went = remove_empty(parent, node.name, removal)
             if not self.went:
                 raise BusyEntryError("it is no longer an empty folder")
-            return
+            return True
         remove_file(parent, node, removal)
         self.went = True
         for part in entry.parts:
@@ -203,8 +214,17 @@ class _Purger:
                 remove_file(parent, parent.node(part), removal)
             except FileNotFoundError:
                 continue
+        return True
 
-    def _tree(self, parent: WritableFolder, name: str, entry: Entry, removal: Removal) -> None:
+    def _tree(self, parent: WritableFolder, entry: Entry, removal: Removal) -> bool:
+        """Whether there was anything."""
+        if self._still_there(parent, entry) is None:
+            return False
+        self._whole(parent, entry, self._asked(parent, entry), removal)
+        return True
+
+    def _whole(self, parent: WritableFolder, entry: Entry, listed: Listed | None, removal: Removal) -> None:
+        name = entry.path.rpartition("/")[2]
         if entry.kind is not Kind.PACKAGE:
             # Nothing of a tool reads these as a whole: half of one does no harm.
             spill = parent if entry.leftover else None
@@ -221,7 +241,7 @@ class _Purger:
                 self._without_room(parent, name, removal)
                 return
             self.went = True
-            TreeRemover(trash, self._may_go_on).remove(trash, parked, removal)
+            TreeRemover(trash, self._may_go_on).remove(trash, parked, removal, listed)
 
     def _trash(self) -> WritableFolder:
         with suppress(FileExistsError):
@@ -262,8 +282,26 @@ class _Purger:
         remove_empty(self._root, TRASH, Removal())
 
 
-def _prune(chain: list[WritableFolder], names: list[str], count: int, removal: Removal) -> None:
-    """Removes up to ``count`` folders above an entry, the nearest first, as long as they are empty."""
-    for level in range(len(names) - 1, max(len(names) - 1 - count, -1), -1):
-        if not remove_empty(chain[level], names[level], removal):
+def _prune(root: WritableFolder, way: str, count: int, following: str, removal: Removal) -> None:
+    """Removes up to ``count`` folders above an entry, the nearest first, as long as they are empty.
+
+    Those in which the ``following`` entry lies are not, and are left to it.
+    """
+    for _ in range(count):
+        if not way or following.startswith(f"{way}/"):
             return
+        above, _, name = way.rpartition("/")
+        try:
+            with root.below(above) if above else nullcontext(root) as folder:
+                if not remove_empty(folder, name, removal):
+                    return
+        except OSError:
+            return  # as in remove_empty
+        way = above
+
+
+def _with_following(entries: tuple[Chosen, ...]) -> Iterator[tuple[Chosen, str]]:
+    """Each with the path of the next one."""
+    for index, chosen in enumerate(entries):
+        following = entries[index + 1].entry.path if index + 1 < len(entries) else ""
+        yield chosen, following

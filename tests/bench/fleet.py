@@ -1,17 +1,17 @@
 """What a cycle over many owners costs: wall time, and processor time of the service, the launcher and the workers.
 
-Run as root: ``.venv/bin/python tests/bench/fleet.py --owners 1 10 50 100 200``. Owners exist nowhere else.
+As root. Owners exist nowhere else.
 """
 
-import argparse
 import os
-import statistics
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
+from bench.results import Found
 from builders.fleet import fleet
 from builders.launched import SERVICE, honest
 from cachewarden.model.caches import Owner
@@ -61,35 +61,22 @@ def cycles(owners: list[Owner], rounds: int) -> list[Spent]:
         for _ in range(rounds + 1):
             before = spent(launcher)
             record = cycle.run(Settings(), "bench")
+            took = time.perf_counter() - before.wall
             if len(record.problems):
                 raise SystemExit(str(record.problems[:3]))
             time.sleep(0.2)  # the last workers end
-            found.append(spent(launcher).since(before))
+            found.append(replace(spent(launcher).since(before), wall=took))
     os.waitpid(launcher, 0)
     return found[1:]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--owners", type=int, nargs="+", default=[1, 10, 50, 100, 200])
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+def measure(counts: Sequence[int], rounds: int, found: Found) -> None:
+    """A row for each number of owners, with the medians of its rounds."""
     preload()
-    print("| owners | wall | service | launcher | workers | processor, each owner |")
-    print("|---|---|---|---|---|---|")
-    with fleet(max(options.owners)) as owners:
-        for number in options.owners:
-            found = cycles(owners[:number], options.rounds)
-            wall, service, launcher, workers = (
-                statistics.median(getattr(each, name) for each in found)
-                for name in ("wall", "service", "launcher", "workers")
-            )
-            each = (service + launcher + workers) / number * 1000
-            wall -= 0.2
-            print(
-                f"| {number} | {wall:.2f} s | {service:.2f} s | {launcher:.2f} s | {workers:.2f} s | {each:.0f} ms |"
-            )
-
-
-if __name__ == "__main__":
-    main()
+    with fleet(max(counts)) as owners:
+        for number in counts:
+            taken = cycles(owners[:number], rounds)
+            names = "wall", "service", "launcher", "workers"
+            found.row("fleet", owners=number, **{
+                name: [round(getattr(each, name), 3) for each in taken] for name in names
+            })  # fmt: skip

@@ -126,15 +126,18 @@ def one_mode(mode: str, seconds: float, disk: LoopDisk | None, found: Found) -> 
             raise SystemExit(f"{mode} mode did not become quiet: {len(tree(root))} processes")
         pids = tree(root)
         _watch(mode, pids, seconds, disk, before, found)
-        explained = sleeps(pids, min(_EXPLAINED, seconds))
+        watched = min(_EXPLAINED, seconds)
+        explained = sleeps(pids, watched)
         if explained is None:
             found.skip(f"what wakes the service in {mode} mode", "strace is missing, or may not look")
+        else:
+            found.row("explained", mode=mode, seconds=watched, sleeps=sum(each.count for each in explained))
         owners = {int(task.name): pid for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()}
         for each in explained or ():
             pid = owners.get(each.thread)
             found.row(
                 "sleeps", mode=mode, process=_name(pids, pid), main=each.thread == pid, call=each.call,
-                ended_by_time=each.ended_by_time, per_minute=each.count * 60 / min(_EXPLAINED, seconds),
+                ended_by_time=each.ended_by_time, per_minute=each.count * 60 / watched,
                 seconds=each.seconds,
             )  # fmt: skip
 

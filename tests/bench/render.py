@@ -36,7 +36,8 @@ def table(name: str, parts: dict[str, Part]) -> str:
     if name not in parts:
         return "Not measured yet.\n"
     part = parts[name]
-    lines = [*_TABLES[name](part), "", _when(part), *_left_out(part)]
+    found = [*_TABLES[name](part), ""] if part["groups"] or part["rows"] else []
+    lines = [*found, _when(part), *_left_out(part)]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -49,6 +50,9 @@ def _machines(parts: dict[str, Part]) -> Lines:
         known.setdefault(_described(part["machine"]), []).append(name)
     for description, names in known.items():
         yield f"- {description}" + (f" ({', '.join(names)})" if len(known) > 1 else "")
+    if parts:
+        yield ""
+        yield f"Measuring all of it took {_span(sum(part['took_seconds'] for part in parts.values()))}."
 
 
 def _described(machine: dict[str, Any]) -> str:
@@ -61,7 +65,7 @@ def _described(machine: dict[str, Any]) -> str:
 def _when(part: Part) -> str:
     day, clock = part["taken_at"][:10], part["taken_at"][11:16]
     if not part["groups"] and part["rows"] and part["rows"][0]["table"] in _COMPUTED:
-        return f"Computed on {day}{', with fewer seeds' if part['quick'] else ''}."
+        return f"Computed on {day}{' by a short run' if part['quick'] else ''}."
     load = ", ".join(f"{each:.2f}" for each in part["load_before"])
     how = f"a {'short' if part['quick'] else 'full'} run of {_span(part['took_seconds'])}"
     return f"{day} {clock} UTC, load before {load}; {how}."
@@ -190,20 +194,34 @@ def owners(part: Part) -> Lines:
         rows.append(cells)
     columns = ["each", "processor time", "peak of one process"]
     yield from _grid(["", "first cycle", *columns, "second cycle", *columns], rows)
+    yield ""
+    yield "The same of a service that runs already, without the start of any program, and whose processor time it is:"
+    yield ""
+    yield from _grid(
+        ["owners", "a cycle", "service", "launcher", "workers", "processor, each owner"],
+        [_fleet(row) for row in _rows(part, "fleet")],
+    )
+
+
+def _fleet(row: dict[str, Any]) -> list[str]:
+    wall, *used = (statistics.median(row[name]) for name in ("wall", "service", "launcher", "workers"))
+    spread = f"{seconds(wall)} ({seconds(min(row['wall']))}–{seconds(max(row['wall']))})"
+    return [str(row["owners"]), spread, *map(seconds, used), seconds(sum(used) / row["owners"])]
 
 
 def idle(part: Part) -> Lines:
     """The whole, then each process, then what its threads sleep in."""
     for whole in _rows(part, "idle-whole"):
         yield from _idle_mode(whole, [row for row in _rows(part, "idle") if row["mode"] == whole["mode"]])
+    for each in _rows(part, "explained"):
+        watched = f"while strace looked on for {_span(each['seconds'])} after that"
+        yield f"Sleeps that ended in {each['mode']} mode {watched}: {each['sleeps'] or 'none'}."
+        yield ""
     sleeps = _rows(part, "sleeps")
     if sleeps:
-        yield "What the threads sleep in, while strace looked on for a minute after that:"
-        yield ""
         rows = [_sleep(row) for row in sorted(sleeps, key=lambda row: (row["mode"], -row["per_minute"]))]
-        yield from _grid(
-            ["mode", "process", "thread", "sleeps in", "woken by", "times a minute", "after (median)"], rows
-        )
+        head = ["mode", "process", "thread", "sleeps in", "woken by", "times a minute", "after (median)"]
+        yield from _grid(head, rows)
 
 
 def _idle_mode(whole: dict[str, Any], processes: list[dict[str, Any]]) -> Lines:
@@ -229,7 +247,7 @@ def _idle_mode(whole: dict[str, Any], processes: list[dict[str, Any]]) -> Lines:
         cells += [f"{row['cpu_of_children'] / took:.4%}", f"{row['written']} B", f"{row['wakeups'] * 60 / took:.1f}"]
         rows.append([row["process"], *cells])
     times = f"**{whole['pss'] / whole['bare_pss']:.2f}** (goal: 1.25)"
-    share = f"**{whole['cpu_seconds'] / took:.4%}**, children included (goal: 0.05 %)"
+    share = f"**{max(0.0, whole['cpu_seconds']) / took:.4%}**, children included (goal: 0.05 %)"
     rows.append(["together", _mb(whole["pss_before"]), _mb(whole["pss"]), times, share, "", "", ""])
     rows.append(["bare", _mb(whole["bare_pss"]), "", "1", "", "", "", ""])
     yield from _grid(head, rows)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench import fleet
 from bench.homes import DAEMON, PASS, Home
 from bench.idle import SHIPPED
 from bench.parts import Size
@@ -50,7 +51,6 @@ def measure(size: Size, found: Found, say: Callable[[str], None]) -> None:
             home.fill_conda(files)
             home.link_conda()
             _one(f"{files:,} conda files in use", files, home, home.pkgs, size, found)
-            home.drop_conda()
     for entries in PIP[: size.of(len(PIP), 2)]:
         say(f"a pip cache of {entries:,} entries")
         with _room(size, entries * 2) as folder:
@@ -97,6 +97,8 @@ def measure_owners(size: Size, found: Found, say: Callable[[str], None]) -> None
             times = in_turn([partial(_cycles, roster), start], size.rounds)
             found.group(f"{count} owner{'s' if count > 1 else ''}", times, Beside(FIRST_CYCLE, PASS))
             found.groups[-1]["count"] = count
+    say("cycles of a service that runs already")
+    fleet.measure(OWNERS[: size.of(len(OWNERS), 2)], size.rounds, found)
 
 
 def _cycles(roster: Roster) -> Taken:

@@ -59,6 +59,13 @@ def test_a_table_says_when_and_how_it_was_made_and_what_is_not_in_it() -> None:
     assert "Not measured: gdu: it is not on this machine." in made
 
 
+def test_where_nothing_could_be_measured_there_is_no_table_and_the_reason() -> None:
+    missing = {"what": "the copy of a move", "why": "loop disks need root"}
+    made = table("copy", {"copy": part(skipped=(missing,))})
+    assert made.splitlines()[1:] == ["Not measured: the copy of a move: loop disks need root."]
+    assert "|" not in made
+
+
 def test_a_document_keeps_what_is_written_by_hand_and_gets_the_tables_anew() -> None:
     parts = {"walk": part(groups=(group([2.0], [1.0]),))}
     text = "before\n<!-- bench: walk -->\nedited by hand: 0.01\n<!-- end of bench: walk -->\nafter\n"
@@ -83,8 +90,42 @@ def test_parts_that_were_measured_on_different_machines_say_on_which() -> None:
     other = part()
     other["machine"] = other["machine"] | {"processor": "Slide rule"}
     made = table("machine", {"walk": part(), "purge": part(), "idle": other})
-    assert [line.partition(",")[0] for line in made.splitlines()] == ["- Slide rule", "- Abacus"]
+    assert [line.partition(",")[0] for line in made.splitlines()[:2]] == ["- Slide rule", "- Abacus"]
     assert made.splitlines()[1].endswith("(purge, walk)")
+    assert made.splitlines()[-1] == "Measuring all of it took 3 min."
+
+
+def idle_rows(**whole: object) -> list[dict[str, Any]]:
+    """A service whose launcher is gone at the end of an hour."""
+    service = {
+        "table": "idle", "mode": "user", "process": "service", "pss_before": 10_000_000, "pss": 11_000_000,
+        "anonymous": 0, "cpu_seconds": 0.36, "cpu_of_children": 0.72, "written": 4096, "wakeups": 120, "threads": {},
+    }  # fmt: skip
+    launcher = {"table": "idle", "mode": "user", "process": "launcher", "gone": True}
+    all_of_it = {
+        "table": "idle-whole", "mode": "user", "seconds": 3600.0, "pss": 11_000_000, "pss_before": 12_000_000,
+        "bare_pss": 10_000_000, "cpu_seconds": 1.08, "processes_begun": 2, "threads_begun": 0, "disk_written": None,
+        "same_processes": False,
+    }  # fmt: skip
+    return [service, launcher, all_of_it | whole]
+
+
+def test_the_idle_hour_is_told_in_shares_and_rates() -> None:
+    made = table("idle", {"idle": part() | {"rows": idle_rows()}})
+    assert "User mode, 60 min; the processes were **not** the same at the end:" in made
+    assert "| service | 10.0 MB | 11.0 MB |  | 0.0100% | 0.0200% | 4096 B | 2.0 |" in made
+    assert "| launcher | gone |" in made
+    assert "| together | 12.0 MB | 11.0 MB | **1.10** (goal: 1.25) | **0.0300%**, children included" in made
+    assert "Processes begun: 2; threads: 0; bytes that reached the disk of home and state: not counted." in made
+
+
+def test_what_wakes_a_thread_is_said_beside_how_long_it_slept() -> None:
+    sleep = {
+        "table": "sleeps", "mode": "user", "process": "service", "main": True, "call": "poll", "ended_by_time": True,
+        "per_minute": 12.0, "seconds": 5.0,
+    }  # fmt: skip
+    made = table("idle", {"idle": part() | {"rows": [*idle_rows(), sleep]}})
+    assert "| user | service | main | poll | its time limit | 12.0 | 5.00 s |" in made
 
 
 @pytest.mark.parametrize(

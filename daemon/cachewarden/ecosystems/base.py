@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar, cast
 from cachewarden.ecosystems.known import Known
 from cachewarden.model.caches import Cache, Entry, Kind, MeasuredCache, Owner, Problem
 from cachewarden.model.units import Instant
-from cachewarden.system.ports import Files, Folder, Processes
+from cachewarden.system.ports import Files, Folder, Listed, Processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +134,10 @@ class Edit:
 
 NO_ENTRY = "it is not an entry of this cache"
 """What a guard says of a request for something that measuring never names."""
-Guard = Callable[[Folder, Folder, Entry], str | None]
+Guard = Callable[[Folder, Folder, Entry], str | Listed | None]
 """Asked just before an entry goes, with the cache root and the entry's own folder: why it must stay, or ``None``.
 
+A guard that had to look through all of a tree, and has nothing against its going, hands on what it saw there.
 Of the entry only its path, kind and form are to be believed, and those only where they fit each other.
 """
 

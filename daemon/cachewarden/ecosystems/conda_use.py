@@ -34,10 +34,18 @@ class Use:
         self._records: dict[str, list[str]] | None = None
         self._unread: str | None = None
         self._links: dict[str, str] | None = None
+        self._running: tuple[Process, ...] | None = None
+        self._busy: str | None = None
 
     def busy(self) -> str | None:
         """Why nothing but logs may go from the cache now."""
-        running = [process for process in self._context.processes.running() if not _only_waits(process)]
+        found = self._context.processes.running()
+        if found is not self._running:  # guards ask for each entry, and are told the same for a moment
+            self._running, self._busy = found, self._busy_with(found)
+        return self._busy
+
+    def _busy_with(self, found: tuple[Process, ...]) -> str | None:
+        running = [process for process in found if not _only_waits(process)]
         # A cache that is not private serves everybody: anybody's conda counts. Root's counts everywhere (sudo conda).
         uids = {self._cache.owner.uid, 0} if is_private(self._cache) else {None}
         for uid in uids:

@@ -1,21 +1,22 @@
 """Inodes with several names, of a whole cache: which have all their names in it, and which in more than one entry.
 
 A package that is linked into an environment has a second name for each of its files, so that a cache of a million
-files has a million of them. They are kept in arrays, 24 bytes each, and not as objects of some 400.
+files has a million of them. They are kept in arrays, 20 bytes each, and not as objects of some 400.
 """
 
 from array import array
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from cachewarden.ecosystems.trees import Tally
+from cachewarden.ecosystems.trees import BLOCK, Tally
 from cachewarden.model.caches import Share
 from cachewarden.model.units import Bytes
 
 Inode = tuple[int, int]
 _BITS = 25
 """Of the hash of an inode: 4 MiB, of which only touched pages are taken. ext4 and XFS number close together."""
-_LARGEST = 1 << 62
+_MOST_BLOCKS = (1 << 32) - 1
+"""2 TiB: what no file of a package takes."""
 
 
 @dataclass(slots=True)
@@ -26,12 +27,12 @@ class Unmet:
     inodes: "array[int]" = field(default_factory=lambda: array("Q"))
     needed: "array[int]" = field(default_factory=lambda: array("I"))
     met: "array[int]" = field(default_factory=lambda: array("I"))
-    sizes: "array[int]" = field(default_factory=lambda: array("Q"))
+    blocks: "array[int]" = field(default_factory=lambda: array("I"))
 
     def shares(self, positions: Collection[int]) -> tuple[Share, ...]:
         """Those at some positions."""
         return tuple(
-            Share(self.device, self.inodes[each], self.needed[each], self.met[each], Bytes(self.sizes[each]))
+            Share(self.device, self.inodes[each], self.needed[each], self.met[each], Bytes(self.blocks[each] * BLOCK))
             for each in positions
         )
 
@@ -70,7 +71,7 @@ class LinkTable:
             table.inodes.append(inode)
             table.needed.append(links.needed)
             table.met.append(links.met)
-            table.sizes.append(min(links.size, _LARGEST))
+            table.blocks.append(min(links.size // BLOCK, _MOST_BLOCKS))
             self._mark(device, inode)
         tally.shared = {}
         taken = tuple(tables.values())
@@ -110,12 +111,12 @@ class LinkTable:
         seen: set[Inode] = set()
         twice = 0
         for table in self._taken if met else ():
-            for inode, size in zip(table.inodes, table.sizes, strict=True):
+            for inode, blocks in zip(table.inodes, table.blocks, strict=True):
                 key = table.device, inode
                 if key not in met:
                     continue
                 if key in seen:
-                    twice += size
+                    twice += blocks * BLOCK
                 seen.add(key)
         return twice
 

@@ -36,6 +36,14 @@ class Shard:
     modified: int = 0
     entries: int = 0
     strangers: int = 0
+    _share: Share | None = None
+
+    @property
+    def share(self) -> Share:
+        """What each of its entries has of it, once all are counted. One object for all of them: they are many."""
+        if self._share is None:
+            self._share = Share(self.device, self.inode, self.entries, 1, Bytes(self.size))
+        return self._share
 
     @classmethod
     def of(cls, path: str, node: Node, parent: "Shard | None") -> "Shard":
@@ -143,7 +151,7 @@ class Draft:
             if shard.entries == 1:
                 alone.append(shard)
             else:
-                shared.append(Share(shard.device, shard.inode, shard.entries, 1, Bytes(shard.size)))
+                shared.append(shard.share)
             shard = shard.parent
         return alone, tuple(shared)
 
@@ -275,7 +283,7 @@ def _mark_now(top: Folder, branch: str, entries: list[Entry]) -> str:
             path = path.rpartition("/")[0]
     start = branch.index("/") + 1
     try:
-        return mark_of([(path, top.below(path[start:])) for path in sorted(paths)])
+        return mark_of([(path, top.status_of(path[start:])) for path in sorted(paths)])
     except OSError:
         return ""
 

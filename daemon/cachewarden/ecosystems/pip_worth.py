@@ -66,10 +66,13 @@ def measured_build(draft: Draft, sdist: int | None = None) -> Seconds | None:
 
 
 def appraise(drafts: list[Draft], cache: Cache, folder: Folder, context: Context) -> Iterator[tuple[Draft, Worth]]:
-    """Each draft of a whole cache with its worth; ``folder`` is its open root."""
+    """Each draft of a whole cache with its worth, taken out of ``drafts``; ``folder`` is its open root."""
     known = _Knowledge.of(drafts, context, private=_is_one_users(cache, folder))
     appraiser = _Appraiser(known, folder, tracks=_tracks_access(folder, context))
-    return ((draft, appraiser.worth(draft)) for draft in drafts)
+    drafts.reverse()
+    while drafts:
+        draft = drafts.pop()
+        yield draft, appraiser.worth(draft)
 
 
 def _is_one_users(cache: Cache, folder: Folder) -> bool:

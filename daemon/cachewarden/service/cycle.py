@@ -168,14 +168,14 @@ class Cycle:
         is_new = all(each.verified is None or each.verified >= begun for each in seen.caches)
         return seen if is_new or not decide(seen, settings).actions else self.look(settings)
 
-    def run(self, settings: Settings, trigger: str, *, prepare: bool = False) -> CycleRecord:
+    def run(self, settings: Settings, trigger: str, *, prepare: bool = False, anew: bool = False) -> CycleRecord:
         """Looks, decides, acts; and looks again at the disks, since a full ext4 hides the first bytes freed.
 
-        ``prepare``: first aid may be called for later on.
+        ``prepare``: first aid may be called for later on. ``anew``: there will be something to do.
         """
         started = self._clock.now()
         self._moves.begin()
-        first = self._first_look(settings)
+        first = self.look(settings) if anew else self._first_look(settings)
         done = _Done(_new_id(), trigger, started)
         last = self._rounds(self._settled(first, settings, done), settings, done)
         done.outcomes.extend(self._moves.refused())

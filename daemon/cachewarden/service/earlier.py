@@ -27,7 +27,10 @@ _WRITE_EVERY = 300 * NANOSECONDS
 _NAME = re.compile(r"looks-\d{1,10}\.z")
 _LONGEST = 8 << 20
 """Bytes of one owner's file, packed; a cache of 10,000 entries takes some 0.6 MB."""
-_LONGEST_PLAIN = 96 << 20
+_LONGEST_PLAIN = 48 << 20
+_MOST_ENTRIES = 64_000
+_MOST_TEXT = 8 << 20
+"""Of one owner: what is beyond would take the service's memory, and is walked each time."""
 _MOST_FILES = 200
 _SHARE = 50
 """Nothing is written where it would take more than one part in so many of what is free."""
@@ -105,10 +108,10 @@ class EarlierLooks:
         if self._kept.get(owner.uid) == _print(caches):
             return
         try:
-            if not caches and not durable.is_there(self._path(owner)):
+            if (not caches and not durable.is_there(self._path(owner))) or _is_too_much(caches):
                 return
             data = _written(caches)
-            if len(data) > _LONGEST or len(data) * _SHARE > self._free(self._folder) or not self._is_ours():
+            if len(data) > _LONGEST or not self._is_ours() or len(data) * _SHARE > self._free(self._folder):
                 return
             self._make_room(os.path.basename(self._path(owner)))
             durable.write(self._path(owner), data)
@@ -117,8 +120,14 @@ class EarlierLooks:
         self._kept[owner.uid], self._kept_at[owner.uid] = _print(caches), now
 
     def _is_ours(self) -> bool:
-        """Root with another user's HOME (sudo) must not write where that user leads it."""
-        return durable.is_own(self._folder)
+        """Root with another user's HOME (sudo) must not write where that user leads it, nor make folders there."""
+        nearest = self._folder
+        while not durable.is_there(nearest) and nearest != "/":
+            nearest = os.path.dirname(nearest)
+        if not durable.is_own(nearest):
+            return False
+        durable.make_folders(self._folder)
+        return True
 
     def _make_room(self, name: str) -> None:
         """Users come and go: of too many files the oldest one goes."""
@@ -134,6 +143,13 @@ def files_of(folder: str) -> list[str]:
         return [name for name in durable.names(folder, 10_000) if _NAME.fullmatch(name)]
     except OSError:
         return []
+
+
+def _is_too_much(caches: tuple[MeasuredCache, ...]) -> bool:
+    """An owner's worker may tell of any number of entries, with names of any length."""
+    entries = [entry for cache in caches for entry in cache.entries]
+    text = sum(len(entry.path) + sum(map(len, entry.parts)) for entry in entries[: _MOST_ENTRIES + 1])
+    return len(entries) + sum(len(entry.shares) for entry in entries) // 8 > _MOST_ENTRIES or text > _MOST_TEXT
 
 
 def _print(caches: tuple[MeasuredCache, ...]) -> int:

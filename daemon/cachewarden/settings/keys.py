@@ -55,7 +55,13 @@ def _duration(*examples: str, positive: bool) -> Parsed[Seconds]:
 VERSION = Key("version", Constant(1), "The version of this language.", required=True)
 """Required in the main file, optional in drop-ins."""
 
-INTERVAL = Key("interval", _duration("5m", "1h30m", positive=True), "A full look at least this often.", default="5m")
+INTERVAL = Key(
+    "interval",
+    _duration("5m", "1h30m", positive=True),
+    "A cycle at least this often. What a watcher vouches for is looked at once an hour, what did not change is "
+    "walked again once a day, and both before anything goes.",
+    default="5m",
+)
 REACT = Key(
     "react",
     Flag(),

@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -48,9 +48,12 @@ class _Kernel:
         return True
 
     def open_below(self, fd: int, name: str, flags: int) -> int:
-        """A descriptor of a folder in ``fd``; OSError as ``openat2(2)`` says, with or without that call."""
+        """A descriptor of a folder in ``fd``; OSError as ``openat2(2)`` says, with or without that call.
+
+        ``name`` may be several, ``a/b/c``: the kernel refuses links and mounts at each of them.
+        """
         if self._missing:
-            return _open_below_by_mount_number(fd, name, flags)
+            return _open_way_by_mount_number(fd, name, flags)
         return self._openat2(fd, name, flags, _NO_CROSSING | _NO_MAGIC_LINKS | _NO_LINKS | _BENEATH)
 
     def _openat2(self, fd: int, name: str, flags: int, resolve: int) -> int:
@@ -73,6 +76,15 @@ def _open_below_by_mount_number(fd: int, name: str, flags: int) -> int:
         os.close(found)
         raise
     return found
+
+
+def _open_way_by_mount_number(fd: int, way: str, flags: int) -> int:
+    *above, last = way.split("/")
+    with ExitStack() as opened:
+        for name in above:
+            fd = _open_below_by_mount_number(fd, name, _OPEN)
+            opened.callback(os.close, fd)
+        return _open_below_by_mount_number(fd, last, flags)
 
 
 def mount_number(fd: int) -> int:
@@ -150,7 +162,7 @@ class OpenFolder:
         """One name, not followed."""
         return Node(name, os.stat(_single(name), dir_fd=self._fd, follow_symlinks=False))
 
-    def below(self, path: str) -> os.stat_result:
+    def status_of(self, path: str) -> os.stat_result:
         """Of a name some levels down, not followed; what is on the way may be a link."""
         if path.startswith("/"):
             raise OSError(errno.EINVAL, "not a relative path", path)
@@ -159,6 +171,12 @@ class OpenFolder:
     def folder(self, name: str) -> "OpenFolder":
         """A folder in it; ELOOP for a link, EXDEV for a mount point, ENOTDIR for a file."""
         return OpenFolder(_open_below(self._fd, _single(name)), f"{self.path}/{name}")
+
+    def below(self, way: str) -> "OpenFolder":
+        """A folder some levels down, ``a/b/c``, in one call; errors of any of its names as ``folder`` has them."""
+        for name in way.split("/"):
+            _single(name)
+        return OpenFolder(_open_below(self._fd, way), f"{self.path}/{way}")
 
     def read(self, name: str, size: int, offset: int = 0) -> bytes:
         """Up to ``size`` bytes of a regular file; its access time stays."""

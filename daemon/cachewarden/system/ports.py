@@ -29,6 +29,14 @@ class Allocation:
     most: int
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What was in a folder when it was looked through, and in the folders in it, by their names."""
+
+    nodes: list[Node]
+    inner: dict[str, "Listed"]
+
+
 class Folder(Protocol):
     """An open folder of a cache: names are single components; links and other mounts are never entered."""
 
@@ -52,7 +60,7 @@ class Folder(Protocol):
         """One name; ``FileNotFoundError`` when it is not there."""
         ...
 
-    def below(self, path: str) -> os.stat_result:
+    def status_of(self, path: str) -> os.stat_result:
         """Of a name some levels down, as ``lstat`` tells; nothing is opened. Links on the way are followed by the
         kernel: it is for comparing with what was there, each level of its own.
         """
@@ -79,6 +87,10 @@ class WritableFolder(Folder, Protocol):
     """A folder from which entries may be removed. Only ``act`` gets one."""
 
     def folder(self, name: str) -> "WritableFolder": ...
+
+    def below(self, way: str) -> "WritableFolder":
+        """Opens a folder some levels down, ``a/b/c``; each of its names is refused as ``folder`` does."""
+        ...
 
     def unlink(self, name: str) -> None:
         """Removes a name that is not a folder."""

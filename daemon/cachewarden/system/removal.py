@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cachewarden.system.ports import Node, WritableFolder
+from cachewarden.system.ports import Listed, Node, WritableFolder
 
 _BLOCK = 512
 _NOT_EMPTY = {errno.ENOTEMPTY, errno.EEXIST}
+_OTHER_KIND = {errno.EISDIR, errno.ENOTDIR, errno.ELOOP}
 _DEEPEST = 64
 _ATTEMPTS = 3
 
@@ -89,13 +90,16 @@ class TreeRemover:
         self._spilled: list[str] = []
         self._serial = 0
 
-    def remove(self, folder: WritableFolder, name: str, removal: Removal) -> None:
-        """Removes ``name`` with all below it, as far as that goes; what stays is in ``removal.failures``."""
-        self._remove(folder, name, removal, 0)
-        while self._spill and self._spilled:
-            self._remove(self._spill, self._spilled.pop(), removal, 0)
+    def remove(self, folder: WritableFolder, name: str, removal: Removal, listed: Listed | None = None) -> None:
+        """Removes ``name`` with all below it, as far as that goes; what stays is in ``removal.failures``.
 
-    def _remove(self, folder: WritableFolder, name: str, removal: Removal, depth: int) -> None:
+        ``listed`` is what somebody saw in it a moment ago: it is not listed again, unless something is left then.
+        """
+        self._remove(folder, name, removal, 0, listed)
+        while self._spill and self._spilled:
+            self._remove(self._spill, self._spilled.pop(), removal, 0, None)
+
+    def _remove(self, folder: WritableFolder, name: str, removal: Removal, depth: int, listed: Listed | None) -> None:
         try:
             node = folder.node(name)
             if not stat.S_ISDIR(node.stat.st_mode):
@@ -106,7 +110,7 @@ class TreeRemover:
             if depth > _DEEPEST:
                 self._move_up(folder, name)
             else:
-                self._take_apart(folder, node, removal, depth)
+                self._take_apart(folder, node, removal, depth, listed)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -120,11 +124,17 @@ class TreeRemover:
         folder.move(name, self._spill, spilled)
         self._spilled.append(spilled)
 
-    def _take_apart(self, parent: WritableFolder, node: Node, removal: Removal, depth: int) -> None:
+    def _take_apart(
+        self, parent: WritableFolder, node: Node, removal: Removal, depth: int, listed: Listed | None
+    ) -> None:
         """Empties a folder and removes it; once more when something was put in or not listed meanwhile."""
         for attempt in range(_ATTEMPTS):
             known = len(removal.failures)
-            self._empty(parent, node, removal, depth)
+            with parent.folder(node.name) as inner:
+                if listed is not None and not attempt:
+                    self._empty_as_listed(inner, listed, removal, depth)
+                else:
+                    self._empty(inner, removal, depth)
             if len(removal.failures) > known:
                 return  # what stays was told; that it keeps its folders needs no telling
             try:
@@ -136,18 +146,32 @@ class TreeRemover:
                 removal.count(node.stat)
                 return
 
-    def _empty(self, parent: WritableFolder, node: Node, removal: Removal, depth: int) -> None:
-        with parent.folder(node.name) as inner:
-            for item in inner.nodes():
-                if not self._may_go_on():
-                    raise StoppedError
-                self._one(inner, item, removal, depth)
+    def _empty(self, folder: WritableFolder, removal: Removal, depth: int) -> None:
+        for item in folder.nodes():
+            if not self._may_go_on():
+                raise StoppedError
+            if stat.S_ISDIR(item.stat.st_mode):
+                self._remove(folder, item.name, removal, depth + 1, None)
+                continue
+            try:
+                remove_file(folder, item, removal)
+            except OSError as error:
+                removal.failures.append((f"{folder.path}/{item.name}", error))
 
-    def _one(self, folder: WritableFolder, item: Node, removal: Removal, depth: int) -> None:
-        if stat.S_ISDIR(item.stat.st_mode):
-            self._remove(folder, item.name, removal, depth + 1)
-            return
-        try:
-            remove_file(folder, item, removal)
-        except OSError as error:
-            removal.failures.append((f"{folder.path}/{item.name}", error))
+    def _empty_as_listed(self, folder: WritableFolder, listed: Listed, removal: Removal, depth: int) -> None:
+        """By names that are known. What became of another kind since is left to the next listing."""
+        for item in listed.nodes:
+            if not self._may_go_on():
+                raise StoppedError
+            if stat.S_ISDIR(item.stat.st_mode):
+                self._remove(folder, item.name, removal, depth + 1, listed.inner.get(item.name))
+                continue
+            try:
+                # How many names an inode has changes with each that goes: of one that had several it is asked anew.
+                known = item if item.stat.st_nlink == 1 else folder.node(item.name)
+                remove_file(folder, known, removal)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                if error.errno not in _OTHER_KIND:
+                    removal.failures.append((f"{folder.path}/{item.name}", error))
