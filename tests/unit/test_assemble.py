@@ -46,6 +46,7 @@ def test_what_the_caches_owner_and_another_record_is_kept_for_the_other() -> Non
 class Counted(tuple[str, ...]):
     """References that count how often they are gone through."""
 
+    __slots__ = ()
     times = 0
 
     def __iter__(self) -> Iterator[str]:
