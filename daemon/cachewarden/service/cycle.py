@@ -110,7 +110,9 @@ class Cycle:
         looks = self.looks = {owner.uid: still[owner.uid] for owner in owners if still and owner.uid in still}
         unseen = [owner for owner in owners if owner.uid not in looks]
         hooks = replace(
-            self._hooks, beat=self._beat_looking, hurries=lambda: self._has_to_act(looks.values(), settings)
+            self._hooks,
+            beat=self._beat_looking,
+            hurries=lambda: self._hooks.hurries() and self._has_to_act(looks.values(), settings),
         )
         with no_search_for_cycles():
             known = nothing_known if anew else lambda owner: self._earlier.of(owner, begun)
