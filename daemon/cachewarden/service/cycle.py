@@ -250,7 +250,8 @@ class Cycle:
 
         def progress(entry: RemovedEntry) -> None:
             done.current.append(entry)
-            self._remembering.note(lambda: done.so_far(action, self._clock.now()), self._clock.now())
+            now = self._clock.now()
+            self._remembering.note(lambda: done.so_far(action, now), now)
             self._hooks.progress(entry)
 
         return replace(self._hooks, progress=progress, may_go_on=lambda: self._may_go_on(done))
