@@ -314,7 +314,8 @@ class Cycle:
         def gone(action: Purge, entry: RemovedEntry) -> None:
             """A note of what went now and then: a service that is killed has not forgotten it."""
             done.current.setdefault(id(action), (action, []))[1].append(entry)
-            self._remembering.note(lambda: done.so_far(self._clock.now()), self._clock.now())
+            now = self._clock.now()
+            self._remembering.note(lambda: done.so_far(now), now)
             self._hooks.progress(entry)
 
         hooks = replace(self._hooks, may_go_on=lambda: self._may_go_on(done))
