@@ -4,13 +4,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from cachewarden.ecosystems.base import Context, Ecosystem, Located, Measured, OneLook, Surroundings
-from cachewarden.ecosystems.bounds import XFS_INODE, Bounds, without_opened
-from cachewarden.ecosystems.conda_use import records_of
 from cachewarden.ecosystems.known import Known, holds, told
 from cachewarden.ecosystems.trees import reason
 from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Problem
 from cachewarden.model.units import Instant, within_time
-from cachewarden.system.extents import MAY_SHARE
 from cachewarden.system.ports import Files, Folder, Processes
 
 
@@ -41,6 +38,9 @@ def measure_cache(
 
 def _bounded(measured: Measured, folder: Folder, context: Context) -> Measured:
     """With what really comes back, as far as it can be known; see ``bounds`` and docs/bytes.md."""
+    from cachewarden.ecosystems.bounds import XFS_INODE, Bounds, without_opened
+    from cachewarden.system.extents import MAY_SHARE
+
     files, cache = context.surroundings.files, measured.cache
     problems = measured.problems
     type_ = files.mount_of(cache.cache.path).type
@@ -104,4 +104,8 @@ def filesystem_of(files: Files, path: str) -> Filesystem:
 def references(files: Files, located: Iterable[Located]) -> tuple[str, ...]:
     """The distributions that the environments of an owner record: other owners' caches must keep them too."""
     prefixes = {prefix for each in located for prefix in each.environments}
+    if not prefixes:
+        return ()
+    from cachewarden.ecosystems.conda_use import records_of
+
     return tuple(sorted({name for prefix in prefixes for name in records_of(files, prefix)}))

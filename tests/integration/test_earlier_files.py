@@ -82,8 +82,15 @@ def test_where_space_is_short_nothing_is_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there_costs_nothing(tmp_path: Path) -> None:
-    looks(tmp_path / "none").keep(ANN, Look((a_cache("a"),)), makers.NOW)
+def test_a_folder_that_is_not_there_yet_is_made_for_oneself_alone(tmp_path: Path) -> None:
+    kept(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a folder away needs root")
+def test_root_makes_no_folder_in_the_home_of_another_user(tmp_path: Path) -> None:
+    os.chown(tmp_path, 54_321, 54_321)
+    looks(tmp_path / "state").keep(ANN, Look((a_cache("a"),)), makers.NOW)
     assert list(tmp_path.iterdir()) == []
 
 

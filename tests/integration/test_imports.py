@@ -67,6 +67,42 @@ def test_a_light_command_loads_neither_service_nor_screens_nor_what_changes_anyt
     }  # fmt: skip
 
 
+_NOT_FOR_A_LOOK = (
+    "act", "cli.work", "ecosystems.pip_repoint", "ecosystems.conda_repoint", "model.findings", "record",
+    "relocate.estate", "service.fleet", "service.preloading", "service.quiet", "service.sampling", "service.talking",
+    "service.tracing", "service.workers", "simulate.trace", "system.journal", "system.launcher", "system.regrets",
+    "system.removal", "system.runner", "system.state_folder",
+)  # fmt: skip
+_ONLY_WITH_A_CACHE = "ecosystems.pip_measure", "ecosystems.pip_worth", "ecosystems.conda_measure", "ecosystems.bounds"
+_ONLY_WITH_A_CONFIGURATION = "settings.loader", "settings.shapes", "settings.keys"
+
+
+def test_status_loads_what_it_uses(tmp_path: Path) -> None:
+    found = loaded(_COMMAND, tmp_path, "--user", "status")
+    others = (*_NOT_FOR_A_LOOK, *_ONLY_WITH_A_CACHE, *_ONLY_WITH_A_CONFIGURATION)
+    assert not found & {f"cachewarden.{name}" for name in others}
+    assert not found & {"hashlib", "psutil", "subprocess", "tempfile", "uuid"}
+
+
+def test_what_measures_a_cache_is_loaded_where_there_is_one_of_its_kind(tmp_path: Path) -> None:
+    (tmp_path / ".cache" / "pip" / "http-v2").mkdir(parents=True)
+    found = loaded(_COMMAND, tmp_path, "--user", "status")
+    assert "cachewarden.ecosystems.pip_measure" in found
+    assert "cachewarden.ecosystems.conda_measure" not in found
+    assert not found & {f"cachewarden.{name}" for name in _NOT_FOR_A_LOOK}
+
+
+def test_a_worker_has_all_that_a_look_loads_before_it_becomes_its_owner(tmp_path: Path) -> None:
+    """An owner may be unable to read the program: what is loaded later would be missing."""
+    (tmp_path / ".cache" / "pip" / "http-v2").mkdir(parents=True)
+    (tmp_path / ".conda" / "pkgs").mkdir(parents=True)
+    (tmp_path / ".conda" / "pkgs" / "urls.txt").touch()
+    found = loaded(_COMMAND, tmp_path, "--user", "status")
+    rooms = tuple(f"cachewarden.{room}" for room in ("discover", "ecosystems", "measure", "relocate", "system"))
+    of_workers = {name for name in found if name.startswith((*rooms, "base64", "hashlib", "psutil"))}
+    assert of_workers - {"cachewarden.system.store"} <= loaded(_SERVICE, tmp_path)
+
+
 def test_a_service_loads_the_scheduler_without_what_it_does_not_use_of_it_and_no_screens(tmp_path: Path) -> None:
     found = loaded(_SERVICE, tmp_path)
     assert {"apscheduler.schedulers.background", "watchdog.observers"} <= found

@@ -205,3 +205,9 @@ def test_why_others_need_what_is_in_a_shared_cache_is_told_anew_each_time() -> N
     scene.quiet.keep({ANN.uid: Look((shared, own), (filesystem(),))}, (ANN,), seen, scene.clocks())
     scene.time += 600
     assert scene.known()[ANN.uid].caches == (shared, used)
+
+
+def test_who_is_no_longer_served_is_forgotten() -> None:
+    scene = Scene()
+    scene.quiet.keep({}, (BOB,), snapshot(), scene.clocks())
+    assert scene.known() == {}

@@ -76,12 +76,12 @@ def process(command: str, *, pid: int = 7, uid: int = 1000, name: str | None = N
 
 @pytest.mark.parametrize("command", PIPS)
 def test_pip_is_known_however_it_was_started(command: str) -> None:
-    assert first_running([process(command)], pip._TOOL, 1000)
+    assert first_running([process(command)], pip.TOOL, 1000)
 
 
 @pytest.mark.parametrize("command", NO_PIPS)
 def test_the_word_pip_alone_is_no_pip(command: str) -> None:
-    assert first_running([process(command)], pip._TOOL, 1000) is None
+    assert first_running([process(command)], pip.TOOL, 1000) is None
 
 
 @pytest.mark.parametrize("command", CONDAS)
@@ -101,15 +101,15 @@ def test_process_that_hides_its_arguments_is_known_by_its_name() -> None:
 
 def test_others_processes_count_only_when_asked_for() -> None:
     running = [process("pip install x", uid=1001, pid=8)]
-    assert first_running(running, pip._TOOL, 1000) is None
-    assert first_running(running, pip._TOOL, None) == running[0]
+    assert first_running(running, pip.TOOL, 1000) is None
+    assert first_running(running, pip.TOOL, None) == running[0]
 
 
 def test_first_of_several_is_named() -> None:
     running = [process("vim", pid=1), process("python3 -m pip install x", pid=2), process("pip list", pid=3)]
-    found = first_running(running, pip._TOOL, 1000)
+    found = first_running(running, pip.TOOL, 1000)
     assert found
-    assert describe(found, pip._TOOL) == "pip is running (process 2)"
+    assert describe(found, pip.TOOL) == "pip is running (process 2)"
 
 
 def test_description_is_the_name_that_matched_not_one_a_process_chose() -> None:
@@ -119,7 +119,7 @@ def test_description_is_the_name_that_matched_not_one_a_process_chose() -> None:
 
 @pytest.mark.parametrize("arguments", [("",), ("python",), ("python", "-m"), ("python", "-W"), ("/",), ("-m", "pip")])
 def test_odd_argument_lists_are_survived(arguments: tuple[str, ...]) -> None:
-    assert first_running([Process(1, 1, "x", arguments)], pip._TOOL, None) is None
+    assert first_running([Process(1, 1, "x", arguments)], pip.TOOL, None) is None
 
 
 class Running:

@@ -54,7 +54,7 @@ class Service:
     """Looks at one cache, now and then."""
 
     def __init__(self, file: FakeFile, store: FakeStore, *, names: bool = True, on: bool = True) -> None:
-        self.remembering = Remembering(store, Tracing(file))
+        self.remembering = Remembering(store, lambda: Tracing(file))
         self.settings = Settings(watch=Watch(trace=on, trace_names=names))
 
     def look(self, ago: int, *entries: Entry, of: Cache | None = None, removed: tuple[str, ...] = ()) -> None:

@@ -1,13 +1,16 @@
 """A store for a policy that is made up by hand and has no past."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from cachewarden.model.caches import Cache, Entry
 from cachewarden.model.forecasts import Size
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.units import Instant
 from cachewarden.system.memory import Memory, PastCycle, PastMove, PastRemoval, Sighting, Store
-from cachewarden.system.regrets import Regret, Removals
+
+if TYPE_CHECKING:
+    from cachewarden.system.regrets import Regret, Removals
 
 
 class Forgetful:
@@ -30,11 +33,11 @@ class Forgetful:
         """As the store."""
         return self._store.moves(limit)
 
-    def regrets(self, limit: int) -> list[Regret]:
+    def regrets(self, limit: int) -> "list[Regret]":
         """As the store."""
         return self._store.regrets(limit)
 
-    def removed(self) -> list[Removals]:
+    def removed(self) -> "list[Removals]":
         """As the store."""
         return self._store.removed()
 

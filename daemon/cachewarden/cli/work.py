@@ -1,4 +1,4 @@
-"""What the verbs have in common: a look with its plan, and a cycle that is carried out."""
+"""What the verbs that act have in common: a cycle that is carried out."""
 
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from cachewarden.cli.forgetful import Forgetful
 from cachewarden.cli.interruption import Interruption
+from cachewarden.cli.looking import LOOKING
 from cachewarden.cli.progress import Progress
 from cachewarden.cli.session import Session
-from cachewarden.model.caches import Look, Owner, Snapshot
+from cachewarden.model.caches import Look, Owner
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.findings import Fact, Mended
 from cachewarden.model.plans import CycleRecord, Outcome, Plan, Purge
@@ -21,37 +22,6 @@ from cachewarden.service.moves import by_hand
 from cachewarden.service.workers import Gone, Purged, Workers
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.journal import journald
-from cachewarden.system.memory import Store
-
-LOOKING = "Looking at the caches"
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What there is, and what a cycle would do."""
-
-    settings: Settings
-    snapshot: Snapshot
-    plan: Plan
-    store: Store
-
-
-def look(
-    session: Session, settings: Settings | None = None, workers: Workers | None = None, *, anew: bool = True
-) -> Seen:
-    """Looks and decides; nothing is written. ``settings``: those of the configuration unless given.
-
-    Not ``anew``: what is unchanged since an earlier look is taken from there, and this one is kept for the next.
-    """
-    program = session.program
-    settings = program.settings() if settings is None else settings
-    workers = workers or program.workers()
-    store = program.store(writable=False)
-    with Progress(shown=session.output.error_terminal, doing=LOOKING):
-        cycle = program.cycle(workers, store, Hooks(), keeps=not anew and not program.system)
-        snapshot, plan = cycle.plan(settings, anew=anew)
-    session.mention(store)
-    return Seen(settings, snapshot, plan, store)
 
 
 class _Careful:

@@ -1,6 +1,5 @@
 """The plan in the making: what the policies so far decided, and the books they decided by."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -86,6 +85,8 @@ def where(cache: MeasuredCache, entry: Entry) -> str:
 
 def fingerprint(taken: Iterable[tuple[Cache, Entry]]) -> str:
     """Names a set of entries as they are now; the same set, unchanged, has the same fingerprint."""
+    import hashlib
+
     digest = hashlib.blake2b(digest_size=16)
     for line in sorted(
         f"{cache.path}/{entry.path}\0{entry.identity.inode}\0{entry.identity.modified}\0" for cache, entry in taken

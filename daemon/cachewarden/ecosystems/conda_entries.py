@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from cachewarden.ecosystems.conda import SCHEMES, TARBALL_ENDINGS
 from cachewarden.ecosystems.conda_worth import NOWHERE, Origin, Worth, distribution_of, origin_of
 from cachewarden.ecosystems.known import Known, Settled, mark_of
 from cachewarden.ecosystems.linked import LinkTable, Unmet
@@ -23,9 +24,7 @@ from cachewarden.model.units import Bytes, Inodes, Instant
 from cachewarden.model.worth import Facts, Regain
 from cachewarden.system.ports import Folder, Node
 
-TARBALL_ENDINGS = (".conda", ".tar.bz2")
 DEBRIS_ENDINGS = (".partial", ".c~", ".conda_trash")
-SCHEMES = {"http", "https", "file", "ftp", "s3", "oci"}
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]{0,199}")
 _DISTRIBUTION = re.compile(r"(?P<name>[^/]+)-(?P<version>[^-/]+)-(?P<build>[^-/]+)")
 _INDEX_FILE = re.compile(

@@ -5,7 +5,8 @@ Asked just before removal: the request may come from a service that somebody has
 
 import re
 
-from cachewarden.ecosystems.conda_entries import DEBRIS_ENDINGS, DEEPEST_CHANNEL, SCHEMES, TARBALL_ENDINGS
+from cachewarden.ecosystems.conda import SCHEMES, TARBALL_ENDINGS
+from cachewarden.ecosystems.conda_entries import DEBRIS_ENDINGS, DEEPEST_CHANNEL
 from cachewarden.model.caches import TRASH, Entry, Kind
 
 _INDEX = re.compile(r"[0-9a-f]{8}(\.info)?(\.json|\.msgpack\.zst|\.state\.json|\.solv|\.json\.zst|\.jlap)")

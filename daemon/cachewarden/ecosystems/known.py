@@ -5,7 +5,6 @@ inode) and when their names last changed (mtime, ctime). What no folder tells, s
 look that walked it; ``plan``, ``list`` and every removal walk it again.
 """
 
-import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import replace
@@ -73,6 +72,8 @@ class Settled:
 
 def mark_of(folders: Iterable[tuple[str, os.stat_result]], *more: str) -> str:
     """The mark of a part with these folders (or files), by their paths, in an order that is always the same."""
+    import hashlib
+
     digest = hashlib.blake2b(digest_size=12)
     for path, status in folders:
         line = f"{path}\0{status.st_dev} {status.st_ino} {status.st_mtime_ns} {status.st_ctime_ns}\0"

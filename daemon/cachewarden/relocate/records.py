@@ -4,9 +4,7 @@ It is the owner's, and not the service's: what finishes a move after a kill runs
 nobody else about what to write into the owner's configuration.
 """
 
-import base64
 import dataclasses
-import hashlib
 import json
 import os
 import typing
@@ -26,7 +24,6 @@ _LIMIT = 8 << 20
 """Bytes; a configuration file of 1 MiB is in it twice, in base64."""
 _MOST = 64
 _ENDING = ".json"
-_HINTS = typing.get_type_hints(Relocation)
 
 
 class Records:
@@ -45,6 +42,10 @@ class Records:
         """Every move that can be read, the oldest first. What is damaged is passed over: see ``damaged``."""
         found = (self._load(name) for name in self._names())
         return tuple(sorted((each for each in found if each), key=lambda each: (each.begun, each.id)))
+
+    def any(self) -> bool:
+        """Whether there are any, good or damaged."""
+        return bool(self._names())
 
     def damaged(self) -> tuple[str, ...]:
         """Paths of records that nobody can read any more."""
@@ -100,6 +101,8 @@ class Records:
 
 
 def _name(record: Relocation) -> str:
+    import hashlib
+
     digest = hashlib.sha256(record.id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return f"{record.ecosystem}-{digest}{_ENDING}"
 
@@ -115,11 +118,14 @@ def form(record: Relocation) -> bytes:
 
 def parse(data: bytes) -> Relocation | None:
     """What a file says; ``None`` for one that is no record of this version."""
+    import base64
+
     try:
         plain = json.loads(str(data, "ascii"))
         if not isinstance(plain, dict) or plain.pop("version", None) != VERSION:
             return None
-        fields: dict[str, typing.Any] = {key: _value(_HINTS[key], value) for key, value in plain.items()}
+        hints = typing.get_type_hints(Relocation)
+        fields: dict[str, typing.Any] = {key: _value(hints[key], value) for key, value in plain.items()}
         record = Relocation(**fields)
         for text in (record.original, record.written):
             base64.b64decode(text or "", validate=True)

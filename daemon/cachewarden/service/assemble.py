@@ -1,5 +1,6 @@
 """Many owners' looks become one snapshot, and a snapshot becomes what it is after removals."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
@@ -31,11 +32,13 @@ def assemble(
     looks = list(looks)
     caches: dict[tuple[int, str], MeasuredCache] = {}
     filesystems: dict[int, Filesystem] = {}
+    used = Counter(name for seen in looks for name in set(seen.references))
     for seen in looks:
-        others = {name for other in looks if other is not seen for name in other.references}
+        own = set(seen.references)
         for cache in seen.caches:
+            kept = cache if is_private(cache.cache) else _kept_for_others(cache, used, own, blind=blind)
             # By owner too: a worker that claims another's cache must not hide it.
-            caches.setdefault((cache.cache.owner.uid, cache.cache.path), _kept_for_others(cache, others, blind=blind))
+            caches.setdefault((cache.cache.owner.uid, cache.cache.path), kept)
         for filesystem in seen.filesystems:
             if filesystem.device not in filesystems or filesystems[filesystem.device].read_only:
                 filesystems[filesystem.device] = filesystem
@@ -54,20 +57,22 @@ def assemble(
 
 def _own_problems(seen: Look, places: set[str]) -> list[Problem]:
     """What one owner may not have is no problem where the right one has it."""
-    others = places - {cache.cache.path for cache in seen.caches}
-    return [problem for problem in seen.problems if problem.path not in others]
+    own = {cache.cache.path for cache in seen.caches}
+    return [problem for problem in seen.problems if problem.path in own or problem.path not in places]
 
 
-def _kept_for_others(cache: MeasuredCache, distributions: set[str], *, blind: bool) -> MeasuredCache:
-    if is_private(cache.cache) or not (distributions or blind):
+def _kept_for_others(cache: MeasuredCache, used: Mapping[str, int], own: set[str], *, blind: bool) -> MeasuredCache:
+    """``used``: how many owners have a distribution in an environment; ``own``: those of the cache's owner."""
+    if not (used or blind):
         return cache
-    return replace(cache, entries=tuple(_with_hold(entry, distributions, blind=blind) for entry in cache.entries))
+    return replace(cache, entries=tuple(_with_hold(entry, used, own, blind=blind) for entry in cache.entries))
 
 
-def _with_hold(entry: Entry, distributions: set[str], *, blind: bool) -> Entry:
+def _with_hold(entry: Entry, used: Mapping[str, int], own: set[str], *, blind: bool) -> Entry:
     if entry.kind is not Kind.PACKAGE or entry.hold is not None:
         return entry
-    if entry.path.rpartition("/")[2] in distributions:
+    name = entry.path.rpartition("/")[2]
+    if used.get(name, 0) > (name in own):
         return replace(entry, hold="in use by an environment of another user (recorded in its conda-meta)")
     if blind:
         return replace(entry, hold="the environments of another user could not be seen: they may use it")

@@ -111,7 +111,7 @@ class EarlierLooks:
             if (not caches and not durable.is_there(self._path(owner))) or _is_too_much(caches):
                 return
             data = _written(caches)
-            if len(data) > _LONGEST or len(data) * _SHARE > self._free(self._folder) or not self._is_ours():
+            if len(data) > _LONGEST or not self._is_ours() or len(data) * _SHARE > self._free(self._folder):
                 return
             self._make_room(os.path.basename(self._path(owner)))
             durable.write(self._path(owner), data)
@@ -120,8 +120,14 @@ class EarlierLooks:
         self._kept[owner.uid], self._kept_at[owner.uid] = _print(caches), now
 
     def _is_ours(self) -> bool:
-        """Root with another user's HOME (sudo) must not write where that user leads it."""
-        return durable.is_own(self._folder)
+        """Root with another user's HOME (sudo) must not write where that user leads it, nor make folders there."""
+        nearest = self._folder
+        while not durable.is_there(nearest) and nearest != "/":
+            nearest = os.path.dirname(nearest)
+        if not durable.is_own(nearest):
+            return False
+        durable.make_folders(self._folder)
+        return True
 
     def _make_room(self, name: str) -> None:
         """Users come and go: of too many files the oldest one goes."""

@@ -9,15 +9,14 @@ from cachewarden.ecosystems.base import Context, Surroundings
 from cachewarden.ecosystems.registry import ECOSYSTEMS
 from cachewarden.model.policies import ExtraCache
 from cachewarden.model.relocations import Moved, MoveOrder, MoveProgress, Phase, Presence, RelocationSeen
-from cachewarden.relocate import estate
 from cachewarden.relocate.records import Records
-from cachewarden.system import runner
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.files import RealFiles
 from cachewarden.system.ports import Processes
 from cachewarden.system.processes import RealProcesses
 
 if TYPE_CHECKING:
+    from cachewarden.relocate.estate import Estate
     from cachewarden.service.worker import Whom
 
 _TOOLS_ENVIRONMENT = ("PIP_", "CONDA", "MAMBA", "XDG_", "LANG", "LC_")
@@ -26,6 +25,10 @@ _PATH = "/usr/local/bin:/usr/bin:/bin"
 
 def seen(surroundings: Surroundings, records: Records) -> tuple[RelocationSeen, ...]:
     """The owner's moves as they stand."""
+    if not records.any():
+        return ()
+    from cachewarden.relocate import estate
+
     return estate.seen(surroundings, records, SystemClock().now())
 
 
@@ -65,7 +68,10 @@ def move(
 
 def _estate(
     whom: "Whom", may_go_on: Callable[[], bool], progress: Callable[[MoveProgress], None], processes: Processes
-) -> estate.Estate:
+) -> "Estate":
+    from cachewarden.relocate.estate import Estate
+    from cachewarden.system import runner
+
     files = RealFiles(whom.owner)
     surroundings = Surroundings(whom.owner, whom.environ, files)
     moves = seen(surroundings, whom.records)
@@ -86,9 +92,7 @@ def _estate(
 
     caches = tuple(each.cache for each in found.caches)
     placed = whom.destinations is not None
-    return estate.Estate(
-        surroundings, tuple(ECOSYSTEMS), contexts, caches, whom.records, ask, may_go_on, progress, placed
-    )
+    return Estate(surroundings, tuple(ECOSYSTEMS), contexts, caches, whom.records, ask, may_go_on, progress, placed)
 
 
 def _tools_environment(home: str, name: str, environ: Mapping[str, str]) -> dict[str, str]:

@@ -5,40 +5,40 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from cachewarden.decide.relocation import filled_in
 from cachewarden.model.caches import Owner
 from cachewarden.model.errors import ConfigError, UsageError
 from cachewarden.model.policies import Settings
-from cachewarden.service import preloading, worker
+from cachewarden.service import worker
 from cachewarden.service.cycle import Cycle
 from cachewarden.service.earlier import EarlierLooks, files_of
 from cachewarden.service.hooks import Hooks
 from cachewarden.service.local_workers import LocalWorkers
 from cachewarden.service.reaching import FILE as REACH
 from cachewarden.service.remembering import Remembering
-from cachewarden.service.tracing import FILE as TRACE
-from cachewarden.service.tracing import LIMIT as TRACE_LIMIT
-from cachewarden.service.tracing import Tracing
 from cachewarden.service.worker import Whom
-from cachewarden.service.workers import LaunchedWorkers, Workers
-from cachewarden.settings import loader
+from cachewarden.settings.default import builtin, is_absent
 from cachewarden.settings.vocabulary import KINDS_OF
-from cachewarden.system import privileges, state_folder, users
+from cachewarden.system import privileges, users
 from cachewarden.system.clock import SystemClock
 from cachewarden.system.durable import TEMPORARY
 from cachewarden.system.files import RealFiles
 from cachewarden.system.growing_file import BEFORE, GrowingFile
-from cachewarden.system.launcher import Rules, fork_launcher
 from cachewarden.system.lock import Lock
 from cachewarden.system.machine import has_a_way_out
 from cachewarden.system.memory import Store
-from cachewarden.system.runas import be_service
 from cachewarden.system.store import FILE, SqliteStore
+
+if TYPE_CHECKING:
+    from cachewarden.service.tracing import Tracing
+    from cachewarden.service.workers import Workers
 
 SYSTEM_CONFIG = "/etc/cachewarden"
 SYSTEM_STATE = "/var/lib/cachewarden"
 _DAEMON_LOCK = "daemon.lock"
+TRACE = "trace.jsonl"
 _OF_THE_STATE = (FILE, f"{FILE}-journal", _DAEMON_LOCK, TRACE, TRACE + BEFORE, REACH, f"{REACH}{TEMPORARY}")
 
 
@@ -82,16 +82,24 @@ class Program:
 
     def settings(self) -> Settings:
         """As configured now; ConfigError with every problem. ``owners`` narrows system mode alone."""
-        found = loader.load(RealFiles(), config=self.options.config, folder=self.config_folder)
+        found = self._configured()
         self._known = found if self.system else replace(found, owners=None)
         return self._known
+
+    def _configured(self) -> Settings:
+        """The parser is loaded only where there is something to parse."""
+        if self.options.config is None and is_absent(RealFiles(), self.config_folder):
+            return builtin()
+        from cachewarden.settings import loader
+
+        return loader.load(RealFiles(), config=self.options.config, folder=self.config_folder)
 
     def store(self, *, writable: bool) -> Store:
         """The memory; it works or says why not, and never raises. In system mode opened as the service does."""
         self.shed(writing=writable)
         return SqliteStore(self.state_folder, writable=writable)
 
-    def workers(self, *, launched: bool = False, writing: bool = False) -> Workers:
+    def workers(self, *, launched: bool = False, writing: bool = False) -> "Workers":
         """Call it before any thread starts: in system mode, and when ``launched``, the launcher is forked off.
 
         In system mode this process then gives its rights up; ``writing`` when it is to write to the state.
@@ -100,6 +108,9 @@ class Program:
             return LocalWorkers(lambda: replace(self._whom(self.owner, self._environ), asks=True))
         if self._is_shed and not self._is_launched and self.system:
             raise RuntimeError("the launcher must be forked before the rights are given up")
+        from cachewarden.service.workers import LaunchedWorkers
+        from cachewarden.system.launcher import Rules, fork_launcher
+
         worker.preload()
         limits = dict(worker.LIMITS if self.system else worker.OWN_LIMITS)
         if launched:
@@ -119,6 +130,10 @@ class Program:
         """
         if self._service is None or self._is_shed:
             return
+        from cachewarden.service import preloading
+        from cachewarden.system import state_folder
+        from cachewarden.system.runas import be_service
+
         self._is_shed = True
         if writing and os.geteuid() == 0:
             names = (*_OF_THE_STATE, *files_of(self.state_folder))
@@ -130,11 +145,16 @@ class Program:
         """Whether this machine has the user that the service is to run as."""
         return self._service is not None
 
-    def cycle(self, workers: Workers, store: Store, hooks: Hooks, *, keeps: bool = False) -> Cycle:
+    def cycle(self, workers: "Workers", store: Store, hooks: Hooks, *, keeps: bool = False) -> Cycle:
         """A cycle with the machine's own clock. ``keeps``: what its looks find is left for later ones."""
         earlier = EarlierLooks(self.state_folder, free=lambda path: RealFiles().space(path).free, keeps=keeps)
-        tracing = Tracing(GrowingFile(os.path.join(self.state_folder, TRACE), TRACE_LIMIT))
-        return Cycle(workers, SystemClock(), Remembering(store, tracing), hooks, has_a_way_out, earlier)
+        remembering = Remembering(store, self._tracing)
+        return Cycle(workers, SystemClock(), remembering, hooks, has_a_way_out, earlier)
+
+    def _tracing(self) -> "Tracing":
+        from cachewarden.service.tracing import LIMIT, Tracing
+
+        return Tracing(GrowingFile(os.path.join(self.state_folder, TRACE), LIMIT))
 
     def _roster(self) -> list[Owner]:
         """Whom the launcher may become; it finds that out by itself, from root's files alone."""

@@ -87,12 +87,15 @@ class Quiet:
     def keep(self, looks: Mapping[int, Look], owners: Iterable[Owner], seen: Snapshot, began: Clocks) -> None:
         """Looks by uid that were made after ``began``; ``seen`` has the same caches, and is kept by somebody else.
 
+        ``owners`` are all that there are: who is no longer among them is forgotten.
+
         Of caches that are shared it says also why others need them, which may be over before the look is.
         """
         if began.machine < self._forgotten:
             return
         caches = {key_of(each): each for each in seen.caches if is_private(each.cache)}
         homes = {owner.uid: owner.home for owner in owners}
+        self._known = {uid: each for uid, each in self._known.items() if uid in homes}
         for uid, look in looks.items():
             kept = replace(look, caches=tuple(caches.get(key_of(each), each) for each in look.caches))
             self._known[uid] = _Known(kept, began, self._device(homes.get(uid)) if _is_bare(look) else None)

@@ -1,9 +1,9 @@
 """What a cycle recalls from the store and what it leaves there, in few and small writes."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from cachewarden.model.caches import Cache, Entry, MeasuredCache, Snapshot
 from cachewarden.model.plans import CycleRecord, Outcome
@@ -11,10 +11,11 @@ from cachewarden.model.policies import Settings
 from cachewarden.model.units import NANOSECONDS, Instant
 from cachewarden.model.worth import Facts, Signal
 from cachewarden.service.sizes import Sizes
-from cachewarden.service.tracing import Tracing
 from cachewarden.settings import cron
 from cachewarden.system.memory import SIGHTING_LENGTH, Memory, Sighting, Store
-from cachewarden.system.regrets import may_be_back
+
+if TYPE_CHECKING:
+    from cachewarden.service.tracing import Tracing
 
 _DAY = 86_400 * NANOSECONDS
 FORGET_AFTER = 180 * _DAY
@@ -45,10 +46,13 @@ class _Opened:
 class Remembering:
     """Keeps what policies remember in memory too, so that a store that does not work costs only the restart."""
 
-    def __init__(self, store: Store, tracing: Tracing | None = None, most_opened: int = MOST_OPENED) -> None:
-        """Reads the memories once. ``tracing``: where a trace goes, if the settings want one."""
+    def __init__(
+        self, store: Store, tracing: "Callable[[], Tracing] | None" = None, most_opened: int = MOST_OPENED
+    ) -> None:
+        """Reads the memories once. ``tracing`` makes what traces, once the settings want that."""
         self._store = store
-        self._tracing = tracing
+        self._make_tracing = tracing
+        self._tracing: Tracing | None = None
         self._most_opened = most_opened
         self._memories = store.memories()
         self._sizes = Sizes(store)
@@ -156,9 +160,7 @@ class Remembering:
             self._saved_at = record.finished_at
             self._sizes.save()
             gone = {(_place(each.cache), entry.path) for each in record.outcomes for entry in each.removed}
-            tracing = (
-                self._tracing if self._tracing and self._tracing.begin(settings.watch, record.started_at) else None
-            )
+            tracing = self._begin_tracing(settings, record.started_at)
             left: dict[int, int] = {}
             news: list[tuple[Cache, Entry]] = []
             unasked: dict[int, int] = {}
@@ -184,6 +186,11 @@ class Remembering:
             if not self._store.trouble:
                 self._opened.clear()
             self._tidy({_place(cache.cache) for cache in snapshot.caches}, record.finished_at)
+
+    def _begin_tracing(self, settings: Settings, now: Instant) -> "Tracing | None":
+        if self._tracing is None and self._make_tracing and settings.watch.trace:
+            self._tracing = self._make_tracing()
+        return self._tracing if self._tracing and self._tracing.begin(settings.watch, now) else None
 
     def aided(self, snapshot: Snapshot, record: CycleRecord) -> None:
         """Saves what first aid removed, of which ``snapshot`` knows only a part of what there is."""
@@ -236,6 +243,8 @@ class Remembering:
 def _is_new(entry: Entry, before: Mapping[str, Sighting]) -> bool:
     """Whether it may be something that had been removed: it was not there, or was written since. In this very cycle
     it may have been removed again, which does not undo that it was wanted."""
+    from cachewarden.system.regrets import may_be_back
+
     known = before.get(entry.path)
     fresh = known is None or entry.modified - known.last_used >= SIGHTINGS_EVERY
     return fresh and may_be_back(entry)
@@ -266,5 +275,7 @@ def _place(cache: Cache) -> str:
     """A cache's name in the sightings, with its owner: what one says of a path is nothing to another."""
     path = cache.path
     if len(path) > _LONGEST_PLACE:  # it stands in every row
+        import hashlib
+
         path = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{cache.owner.uid} {path}"

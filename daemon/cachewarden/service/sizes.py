@@ -1,6 +1,5 @@
 """What is recorded of sizes: one point per place and day, and what cachewarden itself freed on that day."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -35,6 +34,8 @@ def of_disk(disk: Filesystem) -> str:
 def _short(path: str) -> str:
     """It stands in every row, and users choose its length and its bytes."""
     if len(path) > _LONGEST_PLACE:
+        import hashlib
+
         return hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()
     return path.encode("utf-8", "backslashreplace").decode("utf-8")
 

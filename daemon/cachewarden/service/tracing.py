@@ -19,7 +19,6 @@ from cachewarden.simulate.trace import Event, Gone, Item, Lost, Place, Want, hea
 from cachewarden.system.growing_file import GrowingFile
 from cachewarden.system.memory import Sighting
 
-FILE = "trace.jsonl"
 LIMIT = 16 * 1024 * 1024
 """Bytes of the trace; once as many are kept of what was before."""
 EVERY = 300 * NANOSECONDS

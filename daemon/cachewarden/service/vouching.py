@@ -4,11 +4,14 @@ Figures of a disk decide about every owner's caches on it. So they are the servi
 without danger; else they are the owner's word, and count for that owner's caches alone.
 """
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from cachewarden.model.caches import Filesystem, Look, Owner
 from cachewarden.system.ports import Files, Mount
 
+_FRESH = 1.0
 PRIVATE = 1 << 64
 """Device numbers beyond the kernel's: one space for each owner."""
 
@@ -16,13 +19,22 @@ PRIVATE = 1 << 64
 class Voucher:
     """Replaces a worker's figures by our own, or makes them private to its owner."""
 
-    def __init__(self, files: Files) -> None:
-        """``files`` asks with the service's rights."""
+    def __init__(self, files: Files, clock: Callable[[], float] = time.monotonic) -> None:
+        """``files`` asks with the service's rights; ``clock`` tells seconds that only grow."""
         self._files = files
+        self._clock = clock
+        self._disks: _Disks | None = None
+        self._asked = 0.0
 
     def look(self, owner: Owner, seen: Look) -> Look:
-        """The look with filesystems that are vouched for, and the others under private device numbers."""
-        disks = _Disks(self._files)
+        """The look with filesystems that are vouched for, and the others under private device numbers.
+
+        What was asked a moment ago for another owner's look serves for this one: with a hundred homes, each a mount
+        of its own, all would be read a hundred times.
+        """
+        if self._disks is None or self._clock() - self._asked > _FRESH:
+            self._disks, self._asked = _Disks(self._files), self._clock()
+        disks = self._disks
         own: list[Filesystem] = []
         private: dict[int, int] = {}
         for each in seen.filesystems:

@@ -13,13 +13,13 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from cachewarden.discover import discover
 from cachewarden.ecosystems.base import Context, OneLook, Surroundings
 from cachewarden.measure import filesystem_of, measure_cache, references
 from cachewarden.model.caches import Cache, Entry, Filesystem, Look, MeasuredCache, Owner, Problem
 from cachewarden.model.errors import RefusedError, WorkerError
-from cachewarden.model.findings import Fact, Mended
 from cachewarden.model.plans import Chosen, Failure, Outcome, Purge, RemovedEntry
 from cachewarden.model.policies import ExtraCache
 from cachewarden.model.relocations import Moved, MoveOrder, MoveProgress, RelocationSeen
@@ -27,7 +27,6 @@ from cachewarden.model.units import Bytes
 from cachewarden.relocate.records import Records
 from cachewarden.service import moving
 from cachewarden.service.collecting import Collector
-from cachewarden.service.sampling import Mark
 from cachewarden.service.sign_of_life import signs_of_life
 from cachewarden.service.telling import tame, tell_look
 from cachewarden.service.wire import Channel, decoder, encoder
@@ -37,18 +36,24 @@ from cachewarden.system.files import RealFiles
 from cachewarden.system.processes import RealProcesses
 from cachewarden.system.runas import Limits
 
+if TYPE_CHECKING:
+    from cachewarden.model.findings import Fact, Mended
+
 _NEEDED_LATER = (
-    "configparser", "copy", "ctypes", "difflib", "fnmatch", "glob", "grp", "hashlib", "json.decoder",
-    "json.encoder", "pwd", "shlex", "stringprep", "tempfile", "traceback", "zlib",
+    "base64", "configparser", "copy", "ctypes", "difflib", "fnmatch", "glob", "grp", "hashlib", "json.decoder",
+    "json.encoder", "psutil", "pwd", "shlex", "stringprep", "tempfile", "traceback", "zlib",
     # json takes bytes for one of these by their first four.
     "encodings.utf_16", "encodings.utf_16_be", "encodings.utf_16_le", "encodings.utf_32", "encodings.utf_32_be",
     "encodings.utf_32_le", "encodings.utf_8_sig",
     "encodings.ascii", "encodings.idna", "encodings.latin_1", "encodings.unicode_escape", "encodings.utf_8",
     "watchdog.observers", "yaml",
-    # What a look does without: a command that only looks does not load it.
-    "cachewarden.act", "cachewarden.examine", "cachewarden.relocate.carrying", "cachewarden.relocate.errands",
-    "cachewarden.relocate.switching", "cachewarden.service.placing", "cachewarden.service.watcher",
-    "cachewarden.system.census", "cachewarden.system.sharing",
+    # What a look does without, or one that finds nothing: a command that only looks does not load it.
+    "cachewarden.act", "cachewarden.ecosystems.bounds", "cachewarden.ecosystems.conda_measure",
+    "cachewarden.ecosystems.conda_repoint", "cachewarden.ecosystems.pip_measure",
+    "cachewarden.ecosystems.pip_repoint", "cachewarden.examine", "cachewarden.relocate.carrying",
+    "cachewarden.relocate.errands", "cachewarden.relocate.estate", "cachewarden.relocate.switching",
+    "cachewarden.service.placing", "cachewarden.service.watcher", "cachewarden.system.census",
+    "cachewarden.system.runner", "cachewarden.system.sharing",
 )  # fmt: skip
 READ_ONLY = (
     "it is mounted read-only here, so nothing can be removed from it; where the sandbox of the service does that,"
@@ -210,7 +215,7 @@ def purge(
         return PurgeReply(outcome, None)
 
 
-def examine(whom: Whom) -> tuple[Fact, ...]:
+def examine(whom: Whom) -> "tuple[Fact, ...]":
     """What there is to know about the ways of the owner."""
     from cachewarden import examine as examination
     from cachewarden.system import sharing
@@ -222,7 +227,7 @@ def examine(whom: Whom) -> tuple[Fact, ...]:
     return tuple(replace(each, place=tame(each.place), detail=tame(each.detail)) for each in facts)
 
 
-def mend(whom: Whom) -> tuple[Mended, ...]:
+def mend(whom: Whom) -> "tuple[Mended, ...]":
     """Mends the rights in the owner's shared caches; which they are is found here and never asked for."""
     from cachewarden.system import sharing
 
@@ -235,6 +240,9 @@ def preload() -> None:
     """Imports all that a worker may need later: an owner may not be able to read our interpreter's files."""
     for name in _NEEDED_LATER:
         importlib.import_module(name)
+    from cachewarden.model.findings import Fact, Mended
+    from cachewarden.service.sampling import Mark
+
     for each in (
         Purge, PurgeReply, Look, Entry, RemovedEntry, MeasuredCache, Filesystem, Mark, Fact, Mended, MoveOrder,
         MoveProgress, Moved, RelocationSeen, Cache,
@@ -279,8 +287,12 @@ def _answer(whom: Whom, channel: Channel, stream: socket.socket, word: str, valu
         reply = purge(whom, action, may_go_on=hear.may_go_on, progress=lambda gone: channel.send("gone", tell(gone)))
         channel.send("done", encoder(PurgeReply)(replace(reply, outcome=_in_short(reply.outcome))))
     elif word == "examine":
+        from cachewarden.model.findings import Fact
+
         channel.send("facts", encoder(tuple[Fact, ...])(examine(whom)))
     elif word == "mend":
+        from cachewarden.model.findings import Mended
+
         channel.send("mended", encoder(tuple[Mended, ...])(mend(whom)))
     elif word in {"move", BY_HAND}:
         _move(whom, stream, channel, decoder(MoveOrder)(value))
@@ -289,6 +301,7 @@ def _answer(whom: Whom, channel: Channel, stream: socket.socket, word: str, valu
 
         channel.send("placed", tame(placing.place(whom, value)))
     elif word == "watch":
+        from cachewarden.service.sampling import Mark
         from cachewarden.service.watcher import watch
 
         watch(whom, decoder(tuple[Mark, ...])(value), channel, stream)

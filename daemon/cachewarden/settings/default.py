@@ -2,6 +2,7 @@
 
 from cachewarden.model.caches import Kind
 from cachewarden.model.policies import ActionKind, Amount, Marks, Policy, Settings
+from cachewarden.system.ports import Files
 
 
 def builtin() -> Settings:
@@ -16,3 +17,14 @@ def builtin() -> Settings:
             ),
         )
     )
+
+
+def is_absent(files: Files, folder: str) -> bool:
+    """Whether there is no folder that could hold a configuration; one that cannot be read is there."""
+    try:
+        files.listing(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False

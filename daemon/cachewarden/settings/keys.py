@@ -58,7 +58,8 @@ VERSION = Key("version", Constant(1), "The version of this language.", required=
 INTERVAL = Key(
     "interval",
     _duration("5m", "1h30m", positive=True),
-    "A cycle at least this often. What did not change is walked again once a day, and before anything goes.",
+    "A cycle at least this often. What a watcher vouches for is looked at once an hour, what did not change is "
+    "walked again once a day, and both before anything goes.",
     default="5m",
 )
 REACT = Key(

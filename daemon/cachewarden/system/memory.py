@@ -2,17 +2,24 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cachewarden.model.caches import Cache, Entry
 from cachewarden.model.forecasts import Size
 from cachewarden.model.plans import CycleRecord
 from cachewarden.model.units import Bytes, Instant
 from cachewarden.model.worth import Regain, Signal
-from cachewarden.system.regrets import Regret, Removals
+
+if TYPE_CHECKING:
+    from cachewarden.system.regrets import Regret, Removals
 
 SIGHTING_LENGTH = 256
 """Characters of a path that count as one sighting, where there is a bound to their number: the tools' are shorter."""
+
+
+def storable(text: str) -> str:
+    """As the store keeps it: SQLite keeps UTF-8 only, bytes that are no text are written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +106,11 @@ class Store(Protocol):
         """The latest first."""
         ...
 
-    def regrets(self, limit: int) -> list[Regret]:
+    def regrets(self, limit: int) -> "list[Regret]":
         """Removals that came back, the latest return first."""
         ...
 
-    def removed(self) -> list[Removals]:
+    def removed(self) -> "list[Removals]":
         """What can be missed of all that is remembered as removed, by policy and kind."""
         ...
 

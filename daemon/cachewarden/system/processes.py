@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Generic, TypeVar
 
-import psutil
-
 from cachewarden.model.text import printable
 from cachewarden.system.ports import Opened, Process
 
@@ -119,6 +117,8 @@ def _process(pid: int, status: bytes, arguments: bytes) -> Process:
 
 
 def _open_files(uid: int) -> Iterator[str]:
+    import psutil
+
     own = os.getpid()
     for item in psutil.process_iter():
         try:

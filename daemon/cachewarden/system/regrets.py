@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from cachewarden.model.caches import Cache, Entry, Kind
 from cachewarden.model.units import NANOSECONDS, Bytes, Instant, Seconds
 from cachewarden.model.worth import Regain
+from cachewarden.system.memory import storable
 
 WITHIN = 90 * 86_400 * NANOSECONDS
 """What comes back later than that was not kept too short: no cache of a small disk keeps everything for a season."""
@@ -176,8 +177,3 @@ def cost_of(entry: Entry) -> tuple[Bytes | None, Seconds | None]:
     if facts.regain is Regain.EXTRACT:
         return Bytes(0), None
     return facts.fetch, facts.build if facts.regain is Regain.BUILD else None
-
-
-def storable(text: str) -> str:
-    """As the store keeps it: SQLite keeps UTF-8 only, bytes that are no text are written as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -3,11 +3,8 @@
 import os
 import resource
 import signal
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
-
-import psutil
 
 from cachewarden.model.caches import Owner
 from cachewarden.model.errors import WorkerError
@@ -131,6 +128,8 @@ def _go_first_when_memory_is_short() -> None:
 
 def _enter_empty_folder() -> None:
     """A folder that is removed while we are in it: empty, private, and nothing can be made in it."""
+    import tempfile
+
     for place in _PLACES:
         try:
             folder = tempfile.mkdtemp(prefix="cachewarden-", dir=place)
@@ -151,6 +150,8 @@ def _limit(limits: Limits) -> None:
     _lower(resource.RLIMIT_AS, limits.memory)
     _lower(resource.RLIMIT_NOFILE, _DESCRIPTORS)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    import psutil
+
     try:
         # The units make the service wait for the disks like this; what is urgent takes its turn as anybody does.
         psutil.Process().ionice(psutil.IOPRIO_CLASS_BE if limits.urgent else psutil.IOPRIO_CLASS_IDLE)

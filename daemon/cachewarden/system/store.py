@@ -8,17 +8,15 @@ import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from cachewarden.model.caches import Cache, Entry
 from cachewarden.model.forecasts import Size
 from cachewarden.model.plans import CycleRecord, Outcome
 from cachewarden.model.units import Instant
 from cachewarden.model.worth import Regain, Signal
-from cachewarden.system import store_regrets
 from cachewarden.system.memory import SIGHTING_LENGTH, Memory, PastCycle, PastMove, PastRemoval, Sighting
-from cachewarden.system.regrets import Regret, Removals
-from cachewarden.system.regrets import storable as _storable
+from cachewarden.system.memory import storable as _storable
 from cachewarden.system.store_schema import (
     ADDED_COLUMNS,
     DELETE_OLDER_HALF,
@@ -41,6 +39,9 @@ from cachewarden.system.store_sizes import (
     SIZES,
     TABLE_OF_SIZES,
 )
+
+if TYPE_CHECKING:
+    from cachewarden.system.regrets import Regret, Removals
 
 VERSION = 1
 FILE = "state.sqlite"
@@ -162,14 +163,18 @@ class SqliteStore:
         rows = self._read(query, _storable(word), limit)
         return [PastRemoval(*row[:-1], regain=_member(Regain, row[-1])) for row in rows]  # type: ignore[arg-type,misc]  # STRICT
 
-    def regrets(self, limit: int) -> list[Regret]:
+    def regrets(self, limit: int) -> "list[Regret]":
         """The latest first."""
         if self._column("removals", "back_at") == "NULL":
             return []
+        from cachewarden.system import store_regrets
+
         return [store_regrets.regret(row) for row in self._read(store_regrets.REGRETS, limit)]
 
-    def removed(self) -> list[Removals]:
+    def removed(self) -> "list[Removals]":
         """By policy and kind."""
+        from cachewarden.system import store_regrets
+
         rows = self._read(store_regrets.REMOVED, *store_regrets.NOT_REMOVED)
         return [store_regrets.removals(row) for row in rows]
 
@@ -290,6 +295,8 @@ class SqliteStore:
         """Asks for the removals of these paths and names, and writes only when some of them are undone."""
         if not found or not self._writable or self._connection is None:
             return
+        from cachewarden.system import store_regrets
+
         try:
             rows = store_regrets.returns(self._connection, found, now)
         except sqlite3.Error as error:

@@ -5,15 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from cachewarden.model.caches import Cache, Entry
 from cachewarden.model.units import Instant
-from cachewarden.system.regrets import NEVER_MISSED, WITHIN, Gone, Regret, Removals, matches, storable
+from cachewarden.system.memory import storable
+from cachewarden.system.regrets import NEVER_MISSED, WITHIN, Gone, Regret, Removals, matches
 
-RETURN_COLUMNS = (
-    ("removals", "back_at", "INTEGER"),
-    ("removals", "back_fetched", "INTEGER"),
-    ("removals", "back_built", "INTEGER"),
-    ("removals", "back_same", "INTEGER"),
-)
-"""Table, name and type; all of them are NULL while nothing came back."""
 INSERT_RETURN = "UPDATE removals SET back_at = ?, back_fetched = ?, back_built = ?, back_same = ? WHERE rowid = ?"
 REGRETS = (
     "SELECT cycle, policy, ecosystem, owner, cache || '/' || path, kind, name, version, at, back_at, back_fetched,"

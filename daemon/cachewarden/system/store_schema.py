@@ -1,7 +1,5 @@
 """What the state file holds, in SQL."""
 
-from cachewarden.system.store_regrets import RETURN_COLUMNS
-
 SCHEMA = """
 CREATE TABLE cycles (
     id TEXT PRIMARY KEY, trigger TEXT NOT NULL, started_at INTEGER NOT NULL, finished_at INTEGER NOT NULL,
@@ -31,11 +29,18 @@ CREATE TABLE moves (
 ) STRICT;
 """
 """Made where it is missing: older programs do not mind it."""
+_RETURN_COLUMNS = (
+    ("removals", "back_at", "INTEGER"),
+    ("removals", "back_fetched", "INTEGER"),
+    ("removals", "back_built", "INTEGER"),
+    ("removals", "back_same", "INTEGER"),
+)
+"""Table, name and type. All of them are NULL while nothing came back."""
 ADDED_COLUMNS = (
     ("removals", "regain", "TEXT"),
     ("sightings", "signal", "TEXT"),
     ("sightings", "uses", "INTEGER NOT NULL DEFAULT 0"),
-    *RETURN_COLUMNS,
+    *_RETURN_COLUMNS,
 )
 """Table, name and type of columns that the first states did not have."""
 INSERT_REMOVAL = (

@@ -1,6 +1,6 @@
 """``explain``: why something stays or goes, under which policy; or when and why it went."""
 
-from cachewarden.cli import work
+from cachewarden.cli import looking
 from cachewarden.cli.arguments import Parser
 from cachewarden.cli.explaining import Explainer, removals
 from cachewarden.cli.render import explain, json_explain
@@ -19,7 +19,7 @@ def arguments(parser: Parser) -> None:
 def run(session: Session) -> int:
     """0 when anything was found, else 1."""
     word: str = session.options.word
-    seen = work.look(session)
+    seen = looking.look(session)
     explainer = Explainer(seen.snapshot, seen.plan, seen.settings)
     caches, entries = explainer.caches(word), explainer.entries(word)
     policies, gone = explainer.policies(word), removals(seen.store, word)

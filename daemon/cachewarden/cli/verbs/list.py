@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from cachewarden.cli import wishes, work
+from cachewarden.cli import looking, wishes
 from cachewarden.cli.arguments import Parser
 from cachewarden.cli.render import entries, json
 from cachewarden.cli.render.entries import Found
@@ -35,7 +35,7 @@ def run(session: Session) -> int:
     kinds = wishes.kinds(given.kind, ecosystems)
     packages = wishes.packages(given.package)
     limit = wishes.number("--limit", given.limit)
-    snapshot = work.look(session).snapshot
+    snapshot = looking.look(session).snapshot
     found = [
         (cache, entry)
         for cache, entry in _everything(snapshot)

@@ -1,6 +1,6 @@
 """``plan``: what a cycle would do now, and why, and why not. Writes nothing."""
 
-from cachewarden.cli import work
+from cachewarden.cli import looking
 from cachewarden.cli.arguments import Parser
 from cachewarden.cli.render import json, plan
 from cachewarden.cli.session import Session
@@ -13,10 +13,10 @@ def arguments(parser: Parser) -> None:
 
 def run(session: Session) -> int:
     """Always 0, even with a shortfall: nothing was promised yet."""
-    return tell(session, work.look(session))
+    return tell(session, looking.look(session))
 
 
-def tell(session: Session, seen: work.Seen, *, by_hand: bool = False) -> int:
+def tell(session: Session, seen: looking.Seen, *, by_hand: bool = False) -> int:
     """Shows a plan: of a cycle, or of a removal ``by_hand``."""
     snapshot = seen.snapshot
     if session.options.json:

@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import replace
 
-from cachewarden.cli import wishes, work
+from cachewarden.cli import looking, wishes, work
 from cachewarden.cli.arguments import Parser
 from cachewarden.cli.render import plan as plan_screen
 from cachewarden.cli.render import words
@@ -43,11 +43,11 @@ def run(session: Session) -> int:
         raise UsageError("nothing was removed: there is no terminal to ask on; add --yes to go ahead, or --dry-run")
     settings = _settings(session.program.settings(), policy, ignore_keep=given.ignore_keep)
     if given.dry_run:
-        return plan_verb.tell(session, work.look(session, settings), by_hand=True)
+        return plan_verb.tell(session, looking.look(session, settings), by_hand=True)
     workers = session.program.workers(writing=True)
     expected = None
     if asks:
-        seen = work.look(session, settings, workers)
+        seen = looking.look(session, settings, workers)
         expected = _entries(seen)
         if expected and not _agreed(session, seen):
             session.output.warn("Nothing was removed.")
@@ -94,11 +94,11 @@ def _settings(settings: Settings, policy: Policy, *, ignore_keep: bool) -> Setti
     return replace(settings, keep=replace(keep, newer_than=Seconds(0)), policies=(policy,))
 
 
-def _entries(seen: work.Seen) -> int:
+def _entries(seen: looking.Seen) -> int:
     return sum(len(action.entries) for action in seen.plan.actions if isinstance(action, Purge))
 
 
-def _agreed(session: Session, seen: work.Seen) -> bool:
+def _agreed(session: Session, seen: looking.Seen) -> bool:
     """Shows what would go and asks; no is the default."""
     view = session.view(seen.snapshot.taken_at)
     session.output.show_beside(plan_screen.summary(seen.plan, view))
