@@ -699,6 +699,23 @@ def test_a_policy_that_only_reports_keeps_nobody_from_resting() -> None:
     assert [standing.state for standing in record.plan.standings] == [State.TRIGGERED]
 
 
+@pytest.mark.parametrize("how", ["nobody looked", "nothing was decided"])
+def test_first_aid_is_at_hand_however_long_nothing_happened(how: str) -> None:
+    """It goes by no old look; a look that still holds is none."""
+    clock = FakeClock(makers.NOW)
+    aided = Aided(FakeWorkers(world(downloads(400), free=500 * MIB)), clock=clock)
+    aided.cycle.run(aided.settings, "start", prepare=True)
+    clock.time = makers.ago(-3000)
+    assert aided.aid() is None
+    if how == "nobody looked":
+        assert aided.cycle.rest(aided.settings, "interval", aided.cycle.looks, prepare=True)
+    else:
+        aided.cycle.hold_on()
+    record = aided.aid()
+    assert record is not None
+    assert record.freed == 100 * MIB
+
+
 @pytest.mark.parametrize(
     ("hurries", "free", "acts"), [(True, 0, True), (True, 900, False), (False, 0, False)],
     ids=["a short disk", "no disk is short", "a person waits"],

@@ -261,6 +261,7 @@ class Daemon:
     def _look(self, trigger: str) -> None:
         known = self._quiet.known(self._settings) if trigger in {_INTERVAL, _EVENTS} else {}
         if trigger == _INTERVAL and self._quiet.may_wait(known):
+            self._cycle.hold_on()
             return
         started = time.monotonic()
         try:
