@@ -9,6 +9,7 @@ Another tree is measured by naming its ``daemon`` first on PYTHONPATH.
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -77,6 +78,9 @@ def main() -> int:
         render()
         return 0
     os.chdir(tempfile.gettempdir())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # In the background of a shell the first is ignored, and the second would leave disks behind that are mounted.
+        signal.signal(number, signal.default_int_handler)
     size = Size(
         options.place,
         options.quick,
