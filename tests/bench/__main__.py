@@ -2,7 +2,7 @@
 
 usage: PYTHONPATH=daemon:tests python -m bench [--quick] [--only PART]... [--minutes N] [--mode MODE]
 
-A full run takes about an hour; its figures go to docs/performance.json, and from there into the tables of the
+A full run takes more than an hour; its figures go to docs/performance.json, and from there into the tables of the
 documents. ``--quick`` takes a few minutes; its figures go to build/bench.json, and the tables are printed.
 Another tree is measured by naming its ``daemon`` first on PYTHONPATH.
 """
