@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from cachewarden.ecosystems.base import Context, Ecosystem, Located, Measured, OneLook, Surroundings
-from cachewarden.ecosystems.known import Known, holds, told
+from cachewarden.ecosystems.known import Known, others, told
 from cachewarden.ecosystems.trees import reason
 from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Problem
 from cachewarden.model.units import Instant, within_time
@@ -47,6 +47,7 @@ def _bounded(measured: Measured, folder: Folder, context: Context) -> Measured:
     if type_ in MAY_SHARE:
         bounds = Bounds(folder, XFS_INODE if type_ == "xfs" else 0, known=measured.known)
         cache = bounds.cache(cache)
+        cache = replace(cache, parts=others(cache.parts, bounds.unsure))
         if bounds.unasked:
             text = f"there was no time to ask which bytes {bounds.unasked} files share: they may free nothing"
             problems = (*problems, Problem(cache.cache.path, text))
@@ -64,8 +65,7 @@ def _dated(measured: Measured, known: MeasuredCache | None, now: Instant) -> Mea
     """With the parts that the next look may know, and since when nobody has walked all of it."""
     cache = measured.cache
     # What a process holds open is not in ``frees``, and will be when it is closed: no folder changes then.
-    opened = {entry.path for entry in cache.entries if entry.held_open}
-    parts = told(part for part in cache.parts if not any(holds(part, path) for path in opened))
+    parts = told(others(cache.parts, {entry.path for entry in cache.entries if entry.held_open}))
     verified = known.verified or now if known and measured.known else now
     return replace(measured, cache=replace(cache, parts=parts, verified=verified))
 

@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -151,3 +152,33 @@ def test_of_too_many_owners_the_one_that_was_there_longest_ago_is_forgotten(tmp_
     assert not (tmp_path / "looks-0.z").exists()
     assert (tmp_path / "looks-5000.z").exists()
     assert len(files_of(str(tmp_path))) == 200
+
+
+@pytest.mark.parametrize("field", ["name", "version", "own_hold"])
+def test_texts_of_which_a_worker_tells_too_much_are_not_kept(tmp_path: Path, field: str) -> None:
+    """Whatever they are called: the file would be written by way of the service's memory."""
+    text: dict[str, Any] = {field: "x" * 60_000}
+    entry = replace(makers.entry("a"), **text)
+    parts = tuple(Part(f"a{number}", "mark", Bytes(1)) for number in range(400))
+    entries = tuple(replace(entry, path=part.path) for part in parts)
+    cache = replace(makers.cache(*entries), parts=parts, verified=makers.NOW)
+    looks(tmp_path).keep(ANN, Look((cache,)), makers.NOW)
+    assert files_of(str(tmp_path)) == []
+
+
+def test_a_part_that_is_told_a_thousand_times_has_its_entries_once(tmp_path: Path) -> None:
+    """Else each of its entries would be held a thousand times."""
+    entries = [makers.entry(f"a/{number}") for number in range(1000)]
+    cache = replace(makers.cache(*entries), parts=(Part("a", "mark", Bytes(1)),) * 1000, verified=makers.NOW)
+    looks(tmp_path).keep(ANN, Look((cache,)), makers.NOW)
+    (known,) = looks(tmp_path).of(ANN, makers.NOW)
+    assert len(known.entries) == 1000
+
+
+def test_after_a_clock_was_set_back_looks_are_kept_again(tmp_path: Path) -> None:
+    ours = looks(tmp_path)
+    ours.keep(ANN, Look((a_cache("a"),)), makers.NOW)
+    before = Instant(makers.NOW - VERIFY_EVERY)
+    ours.keep(ANN, Look((a_cache("a", "b", walked=before),)), before)
+    (known,) = ours.of(ANN, before)
+    assert [part.path for part in known.parts] == ["a", "b"]

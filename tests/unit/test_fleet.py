@@ -184,6 +184,28 @@ def test_one_that_says_too_often_that_it_is_there_is_ended() -> None:
     assert "too often" in Scene({"ann": floods}, step=0.01).run()["ann"][1].error
 
 
+def test_a_flood_of_small_messages_waits_with_the_kernel_until_each_was_heard() -> None:
+    """Else one worker fills the service's memory with what nobody has looked at yet."""
+    sent = heard = 0
+
+    def flood(theirs: socket.socket, _: float) -> None:
+        nonlocal sent
+        while True:
+            sent += theirs.send(frame("news") * 1000)
+
+    class Listening(Scene):
+        @staticmethod
+        def _answer() -> Generator[None, Message, str]:
+            nonlocal heard
+            while True:
+                yield
+                heard += 1
+
+    assert verdicts(Listening({"ann": flood}).run()) == {"ann": Verdict.HUNG}
+    assert heard > 500
+    assert sent - heard * len(frame("news")) < 2 << 20
+
+
 def test_one_that_dies_costs_nobody_but_its_owner() -> None:
     found = Scene({"ann": dies, "bob": answers(2.0)}).run()
     assert verdicts(found) == {"ann": Verdict.FAILED, "bob": Verdict.DONE}

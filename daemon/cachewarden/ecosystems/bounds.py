@@ -52,6 +52,8 @@ class Bounds:
         self._known: dict[Inode, Allocation] = {}
         self._chain: list[tuple[str, Folder]] = []
         self.unasked = 0
+        self.unsure: set[str] = set()
+        """Entries whose bounds the next look has to ask for: they were not asked for, or could not be had this time."""
 
     def cache(self, cache: MeasuredCache) -> MeasuredCache:
         """With ``frees`` and ``maybe`` of all entries as they are."""
@@ -69,8 +71,10 @@ class Bounds:
         if (not entry.frees and not entry.shares) or entry.path in self._given:
             return entry
         if entry.hold:  # it does not go: nobody needs to know it better
+            if entry.hold != entry.own_hold:
+                self.unsure.add(entry.path)  # whoever is at work may be done by then
             return replace(entry, frees=Bytes(0), maybe=entry.frees)
-        total = _Sum(frozenset((share.device, share.inode) for share in entry.shares))
+        total, unasked = _Sum(frozenset((share.device, share.inode) for share in entry.shares)), self.unasked
         try:
             folder = self._folder_of(entry.path)
             for name in (entry.path.rpartition("/")[2], *entry.parts):
@@ -79,6 +83,9 @@ class Bounds:
             return entry  # it is gone, or going: nobody will take it as it was measured
         except OSError:
             total.less = total.more = entry.frees
+            self.unsure.add(entry.path)
+        if self.unasked > unasked:
+            self.unsure.add(entry.path)
         sure = max(0, entry.frees - total.less)
         # Where blocks tell too much there is always something that may come back: by that ``act`` knows of it.
         most = sure + (total.more or total.less) + self._inode_bytes * entry.frees_inodes

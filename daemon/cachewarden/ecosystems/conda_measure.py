@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 from cachewarden.ecosystems.base import NO_ENTRY, Context, Guard, Measured
 from cachewarden.ecosystems.conda_entries import PackagesFolder, is_package
@@ -123,7 +124,7 @@ class _Links:
 
         Else what is in it, where that is not too much.
         """
-        tally, listing = Tally(), _Listing()
+        tally, listing = Tally(), Listing()
         try:
             with parent.folder(entry.path.rpartition("/")[2]) as folder:
                 if not is_package(folder):
@@ -146,7 +147,7 @@ class _Links:
         return listed
 
 
-class _Listing:
+class Listing:
     """A survey of a package that keeps the names that it meets, so that its removal need not list them again."""
 
     def __init__(self) -> None:
@@ -159,10 +160,16 @@ class _Listing:
         """
         if depth > DEEPEST:
             raise TooDeepError(errno.ELOOP, f"deeper than {DEEPEST} levels", folder.path)
-        nodes = list(folder.nodes())
+        found = folder.nodes()
+        nodes = list(islice(found, self._room + 1))
         self._room -= len(nodes)
+        folders = tally.add_all(nodes)
+        if self._room < 0:  # counted as they come: a folder may hold millions
+            nodes = []
+            folders += tally.add_all(found)
+            self._room = -1
         inner: dict[str, Listed] = {}
-        for name in tally.add_all(nodes):
+        for name in folders:
             with folder.folder(name) as each:
                 listed = self.of(each, tally, depth + 1)
             if listed:

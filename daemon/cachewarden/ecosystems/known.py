@@ -5,8 +5,9 @@ inode) and when their names last changed (mtime, ctime). What no folder tells, s
 look that walked it; ``plan``, ``list`` and every removal walk it again.
 """
 
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Container, Iterable, Iterator
 from dataclasses import replace
 
 from cachewarden.model.caches import Entry, MeasuredCache, Part
@@ -29,16 +30,8 @@ class Known:
         self._parts = {part.path: part for part in cache.parts} if cache else {}
         self._entries: dict[str, list[Entry]] = {}
         for entry in cache.entries if cache and cache.parts else ():
-            if part := self._part_of(entry.path):
+            if part := _part_of(entry.path, self._parts):
                 self._entries.setdefault(part, []).append(entry)
-
-    def _part_of(self, path: str) -> str | None:
-        """Parts are not nested: the first one upwards is the only one."""
-        while path:
-            if path in self._parts:
-                return path
-            path = path.rpartition("/")[0]
-        return None
 
     def part(self, path: str) -> Part | None:
         """The part at a path relative to the root of the cache."""
@@ -51,6 +44,10 @@ class Known:
     def entries(self, path: str) -> list[Entry]:
         """Of the part at ``path``, as the files alone tell: who holds them is asked anew."""
         return [_alone(entry) for entry in self._entries.get(path, ())]
+
+    def all(self) -> Iterator[Entry]:
+        """Of all parts, each once, however often a part was told."""
+        return (_alone(entry) for own in self._entries.values() for entry in own)
 
     def entry(self, path: str) -> Entry | None:
         """Of a part that is one entry."""
@@ -87,7 +84,8 @@ def told(parts: Iterable[Part]) -> tuple[Part, ...]:
     found: list[Part] = []
     left = _MOST_TEXT
     for part in parts:
-        left -= len(part.path) * (1 if part.path.isascii() else 6) + _REST_OF_A_PART
+        # A character may take twelve bytes there, and others than the owner may have chosen it (shared caches).
+        left -= len(json.dumps(part.path)) + _REST_OF_A_PART
         if left < 0:
             break
         found.append(part)
@@ -98,6 +96,19 @@ def _alone(entry: Entry) -> Entry:
     return entry if entry.hold == entry.own_hold else replace(entry, hold=entry.own_hold)
 
 
-def holds(part: Part, path: str) -> bool:
-    """Whether an entry belongs to a part."""
-    return path == part.path or path.startswith(part.path + "/")
+def others(parts: tuple[Part, ...], paths: Collection[str]) -> tuple[Part, ...]:
+    """Without those to which any of the entries at ``paths`` belongs."""
+    if not paths:
+        return parts
+    named = {part.path for part in parts}
+    left_out = {_part_of(path, named) for path in paths}
+    return tuple(part for part in parts if part.path not in left_out)
+
+
+def _part_of(path: str, parts: Container[str]) -> str | None:
+    """Parts are not nested: the first one upwards is the only one."""
+    while path:
+        if path in parts:
+            return path
+        path = path.rpartition("/")[0]
+    return None

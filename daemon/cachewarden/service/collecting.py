@@ -16,6 +16,8 @@ from cachewarden.service.wire import Message, decoder
 _MOST_MESSAGES = 20_000
 _MOST_ENTRIES = 2_000_000
 """The files that go with one, and the inodes that it shares, count as well."""
+_MOST_PARTS = 300_000
+"""Of all caches: of one, a message holds fewer than 50,000."""
 _MOST_OTHERS = 200_000
 _MOST_RELOCATIONS = 100
 _MOST_TEXT = 1 << 27
@@ -34,7 +36,7 @@ class Collector:
         self._problems: list[Problem] = []
         self._references: list[str] = []
         self._relocations: list[RelocationSeen] = []
-        self._count = self._text = 0
+        self._count = self._text = self._parts = 0
 
     def collect(self) -> Generator[None, Message, Look]:
         """Is sent the messages until ``seen``; WorkerError for anything else than a look."""
@@ -56,6 +58,9 @@ class Collector:
                 raise WorkerError("a cache without a place")
             self._weigh(cache.cache.path, cache.cache.source, cache.cache.ecosystem)
             self._weigh(*(text for part in cache.parts for text in (part.path, part.mark)))
+            self._parts += len(cache.parts)
+            if self._parts > _MOST_PARTS:
+                raise WorkerError("more parts than any cache has")
             self._caches.append((replace(cache, cache=replace(cache.cache, owner=self._owner)), []))
         elif word == "entries" and self._caches:
             self._take_entries(decoder(tuple[Entry, ...])(value))
@@ -97,10 +102,15 @@ class Collector:
         for entry in entries:
             _check(entry)
             self._count += 1 + len(entry.parts) + len(entry.shares)
-            self._weigh(entry.path, entry.name or "", entry.version or "", entry.hold or "", *entry.parts)
+            self._weigh(entry.path, *texts_of(entry))
         if self._count > _MOST_ENTRIES:
             raise WorkerError("more entries than any cache has")
         self._caches[-1][1].extend(entries)
+
+
+def texts_of(entry: Entry) -> tuple[str, ...]:
+    """All that an entry says beside its path, of whatever length that is."""
+    return (entry.name or "", entry.version or "", entry.hold or "", entry.own_hold or "", *entry.parts)
 
 
 def _check(entry: Entry) -> None:

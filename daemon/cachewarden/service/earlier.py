@@ -17,6 +17,7 @@ from cachewarden.ecosystems.known import Known
 from cachewarden.model.caches import Look, MeasuredCache, Owner
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.units import NANOSECONDS, Instant
+from cachewarden.service.collecting import texts_of
 from cachewarden.service.wire import decoder, encoder
 from cachewarden.system import durable
 
@@ -29,7 +30,7 @@ _LONGEST = 8 << 20
 """Bytes of one owner's file, packed; a cache of 10,000 entries takes some 0.6 MB."""
 _LONGEST_PLAIN = 48 << 20
 _MOST_ENTRIES = 64_000
-_MOST_TEXT = 8 << 20
+_MOST_TEXT = 12 << 20
 """Of one owner: what is beyond would take the service's memory, and is walked each time."""
 _MOST_FILES = 200
 _SHARE = 50
@@ -102,7 +103,8 @@ class EarlierLooks:
 
     def keep(self, owner: Owner, look: Look, now: Instant) -> None:
         """See ``Earlier``; what did not change is not written again."""
-        if not self._keeps or now - self._kept_at.get(owner.uid, Instant(0)) < _WRITE_EVERY:
+        # A clock that was set back would keep it from being written for long.
+        if not self._keeps or 0 <= now - self._kept_at.get(owner.uid, Instant(0)) < _WRITE_EVERY:
             return
         caches = tuple(_knowable(each) for each in look.caches if each.parts)
         if self._kept.get(owner.uid) == _print(caches):
@@ -148,8 +150,12 @@ def files_of(folder: str) -> list[str]:
 def _is_too_much(caches: tuple[MeasuredCache, ...]) -> bool:
     """An owner's worker may tell of any number of entries, with names of any length."""
     entries = [entry for cache in caches for entry in cache.entries]
-    text = sum(len(entry.path) + sum(map(len, entry.parts)) for entry in entries[: _MOST_ENTRIES + 1])
-    return len(entries) + sum(len(entry.shares) for entry in entries) // 8 > _MOST_ENTRIES or text > _MOST_TEXT
+    count = len(entries) + sum(len(entry.shares) + len(entry.parts) for entry in entries) // 8
+    if max(count, sum(len(cache.parts) for cache in caches)) > _MOST_ENTRIES:
+        return True
+    text = sum(len(entry.path) + sum(map(len, texts_of(entry))) for entry in entries)
+    text += sum(len(part.path) + len(part.mark) for cache in caches for part in cache.parts)
+    return text + sum(len(cache.cache.path) + len(cache.cache.source) for cache in caches) > _MOST_TEXT
 
 
 def _print(caches: tuple[MeasuredCache, ...]) -> int:
@@ -159,8 +165,7 @@ def _print(caches: tuple[MeasuredCache, ...]) -> int:
 
 def _knowable(cache: MeasuredCache) -> MeasuredCache:
     """Only the entries of parts are taken over later; the others are few and looked at each time."""
-    known = Known(cache)
-    return replace(cache, entries=tuple(entry for part in cache.parts for entry in known.entries(part.path)))
+    return replace(cache, entries=tuple(Known(cache).all()))
 
 
 def _written(caches: tuple[MeasuredCache, ...]) -> bytes:

@@ -212,7 +212,8 @@ class Fleet(Generic[Answer]):
         try:
             if ready & select.POLLOUT:
                 _send(talk)
-            if ready & ~select.POLLOUT and not talk.has_ended:
+            # What waits with the kernel takes no memory of ours: nothing is read beside a message that is here.
+            if ready & ~select.POLLOUT and not talk.has_ended and not talk.inbox.is_ready:
                 talk.has_ended = not talk.inbox.take_in()
             return self._hear(talk)
         except (OSError, WorkerError, MemoryError) as error:
