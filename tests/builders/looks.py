@@ -7,7 +7,7 @@ import subprocess
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ import psutil
 from cachewarden import act
 from cachewarden.ecosystems.base import Context, Ecosystem, Located, Measured, Surroundings
 from cachewarden.ecosystems.known import Known
+from cachewarden.measure import measure_cache
 from cachewarden.model.caches import TRASH, Cache, Entry, Kind, MeasuredCache, Owner
 from cachewarden.model.plans import Chosen, Outcome, Purge, RemovedEntry
 from cachewarden.model.units import Bytes, Inodes, Instant
+from cachewarden.model.worth import Signal
 from cachewarden.system.files import RealFiles
 from cachewarden.system.folders import OpenFolder, open_folder
 from cachewarden.system.ports import Process
@@ -167,3 +169,22 @@ def _child(uid: int, work: Callable[[], Any], writer: int) -> int:
     with open(writer, "wb") as file:
         file.write(pickle.dumps(answer))
     return 0
+
+
+_HOUR = 3_600 * 10**9
+
+
+def look(scene: Scene, known: MeasuredCache | None = None, *, hours: int = 1) -> MeasuredCache:
+    """As it is in so many hours: by then all that the test made is old."""
+    located = scene.located or Located()
+    surroundings = Surroundings(scene.owner, scene.environ, RealFiles())
+    now = Instant(time.time_ns() + hours * _HOUR)
+    found = measure_cache(scene.cache, scene.ecosystem, located, surroundings, OwnProcesses(), now, known=known)
+    assert hasattr(found, "cache"), found
+    return found.cache
+
+
+def as_found(cache: MeasuredCache) -> tuple[object, ...]:
+    """All that a look tells of the entries, in no order. Reading moves no folder: access times are of the walk."""
+    entries = [replace(entry, last_used=None, signal=Signal.WRITTEN) for entry in cache.entries]
+    return cache.size, sorted(entries, key=lambda entry: entry.path)

@@ -1,31 +1,24 @@
 """Looks that rest on earlier ones: what is unchanged is not walked, and nothing else differs from a look at all."""
 
 import hashlib
+import json
 import os
 import random
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from builders.conda_caches import CondaBase, build_package
-from builders.looks import OwnProcesses, Scene
+from builders.looks import Scene, as_found, look
 from builders.synthetic import conda_packages, pip_responses
-from cachewarden.ecosystems.base import Located, Surroundings
+from cachewarden.ecosystems.base import Located
 from cachewarden.ecosystems.conda import Conda
 from cachewarden.ecosystems.pip import Pip
-from cachewarden.measure import measure_cache
-from cachewarden.model.caches import MeasuredCache
-from cachewarden.model.units import Instant
-from cachewarden.model.worth import Signal
-from cachewarden.system.files import RealFiles
 
-HOUR = 3_600 * 10**9
 _listed: list[str] = []
 _hooked: list[bool] = []
 
@@ -43,22 +36,6 @@ def listings() -> Iterator[Callable[[], int]]:
         _hooked.append(True)
     start = len(_listed)
     yield lambda: len(_listed) - start
-
-
-def look(scene: Scene, known: MeasuredCache | None = None, *, hours: int = 1) -> MeasuredCache:
-    """As it is in so many hours: by then all that the test made is old."""
-    located = scene.located or Located()
-    surroundings = Surroundings(scene.owner, scene.environ, RealFiles())
-    now = Instant(time.time_ns() + hours * HOUR)
-    found = measure_cache(scene.cache, scene.ecosystem, located, surroundings, OwnProcesses(), now, known=known)
-    assert hasattr(found, "cache"), found
-    return found.cache
-
-
-def as_found(cache: MeasuredCache) -> tuple[object, ...]:
-    """All that a look tells of the entries, in no order. Reading moves no folder: access times are of the walk."""
-    entries = [replace(entry, last_used=None, signal=Signal.WRITTEN) for entry in cache.entries]
-    return cache.size, sorted(entries, key=lambda entry: entry.path)
 
 
 @pytest.fixture
@@ -176,6 +153,46 @@ def test_packages_that_share_files_are_always_walked(conda: Scene) -> None:
     assert {"made3-1.0-0", "made4-1.0-0"}.isdisjoint(part.path for part in first.parts)
     assert as_found(look(conda, first)) == as_found(first)
     shutil.rmtree(conda.root / "made4-1.0-0")
+    assert as_found(look(conda, first)) == as_found(look(conda))
+
+
+def test_a_new_package_that_shares_files_with_a_known_one_is_not_taken_for_one_that_is_in_use(conda: Scene) -> None:
+    """Of what is known no inodes are: its names would seem to be an environment's, for a day."""
+    first = look(conda)
+    shutil.copytree(conda.root / "made4-1.0-0", conda.root / "other-1.0-0")
+    shared = conda.root / "other-1.0-0" / "lib" / "d0" / "f0"
+    shared.unlink()
+    os.link(conda.root / "made3-1.0-0" / "lib" / "d0" / "f0", shared)
+    second = look(conda, first)
+    assert not any(entry.hold for entry in second.entries)
+    assert as_found(second) == as_found(look(conda))
+
+
+def test_an_archive_that_is_fetched_anew_is_still_known_to_come_from_where_its_package_does(conda: Scene) -> None:
+    archive = conda.root / "made3-1.0-0.conda"
+    record = conda.root / "made3-1.0-0" / "info" / "repodata_record.json"
+    record.write_text(json.dumps({"name": "made3", "version": "1.0", "url": "https://conda.invalid/made3.conda"}))
+    archive.write_bytes(b"x" * 5_000)
+    first = look(conda)
+    (conda.root / "new").write_bytes(b"x" * 5_000)
+    (conda.root / "new").rename(archive)
+    assert as_found(look(conda, first)) == as_found(look(conda))
+
+
+def test_a_package_with_old_times_that_came_just_now_may_still_be_in_the_making(conda: Scene) -> None:
+    """``rsync -a`` and ``cp -a`` give folders the times of others before all is there that is below."""
+    for path in conda.root.rglob("*"):
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    assert look(conda, hours=0).parts == ()
+    assert len(look(conda).parts) == 12
+
+
+def test_a_package_without_its_record_is_still_being_unpacked(conda: Scene) -> None:
+    """That may take longer than anybody would wait, deep in folders of which the one at the top tells nothing."""
+    (conda.root / "made3-1.0-0" / "info" / "repodata_record.json").unlink()
+    first = look(conda)
+    assert "made3-1.0-0" not in {part.path for part in first.parts}
+    (conda.root / "made3-1.0-0" / "lib" / "d0" / "large").write_bytes(b"x" * 90_000)
     assert as_found(look(conda, first)) == as_found(look(conda))
 
 

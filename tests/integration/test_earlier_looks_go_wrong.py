@@ -1,4 +1,4 @@
-"""What could be taken over from an earlier look and must not be: what was not asked then, or was not true of it all."""
+"""What could be taken over from an earlier look and must not be: it was not asked then, or is not true of all."""
 
 import os
 import time

@@ -53,7 +53,7 @@ class Bounds:
         self._chain: list[tuple[str, Folder]] = []
         self.unasked = 0
         self.unsure: set[str] = set()
-        """Entries whose bounds the next look has to ask for: they were not asked for, or could not be had this time."""
+        """Entries whose bounds the next look has to ask for: they were not asked for, or not to be had."""
 
     def cache(self, cache: MeasuredCache) -> MeasuredCache:
         """With ``frees`` and ``maybe`` of all entries as they are."""

@@ -38,6 +38,8 @@ RANK_STANDING_TARBALL = 30
 _PACKED = {Kind.TARBALL, Kind.PACKAGE}
 RANKS = {Kind.DEBRIS: 0, Kind.LOG: 10, Kind.INDEX: 20, Kind.TARBALL: 40, Kind.PACKAGE: 50}
 Users = Callable[[str], str]
+Names = Mapping[str, Node]
+"""What is in one folder."""
 
 
 @dataclass(slots=True)
@@ -58,6 +60,8 @@ class Draft:
     origin: Origin = NOWHERE
     unmet: tuple[Unmet, ...] = ()
     mark: str = ""
+    has_record: bool = False
+    """``repodata_record.json``, which tools write when all else is unpacked."""
     known: Entry | None = None
     """As it was found before, when nothing about it has changed; then it has not been looked at."""
 
@@ -99,7 +103,7 @@ class PackagesFolder:
 
     def _level(self, folder: Folder, path: str, depth: int) -> None:
         nodes = list(folder.nodes())
-        names = {node.name for node in nodes}
+        names = {node.name: node for node in nodes}
         for node in nodes:
             below = f"{path}/{node.name}" if path else node.name
             try:
@@ -112,23 +116,27 @@ class PackagesFolder:
             except OSError as error:
                 self.problems.append(Problem(f"{folder.path}/{node.name}", reason(error)))
 
-    def _mark(self, node: Node, names: set[str]) -> str:
+    def _mark(self, node: Node, names: Names) -> str:
         """Changes with what can change about an entry without its folder: its partner, and who is linked to it."""
         distribution = distribution_of(node.name)
-        partners = (distribution, *(distribution + ending for ending in TARBALL_ENDINGS))
-        there = "".join("1" if each in names else "0" for each in partners)
-        return mark_of([("", node.stat)], there, self._users(distribution))
+        partners = (distribution, *_archives_of(distribution))
+        there = [("", node.stat), *((each, names[each].stat) for each in partners if each in names)]
+        return mark_of(there, self._users(distribution))
 
-    def _is_known(self, node: Node, path: str, kind: Kind, names: set[str]) -> bool:
+    def _is_known(self, node: Node, path: str, kind: Kind, names: Names) -> bool:
         part = self._known.part(path)
         entry = self._known.entry(path) if part and part.mark == self._mark(node, names) else None
         if part is None or entry is None or entry.kind is not kind:
+            return False
+        # What is to be said of an archive that is looked at its package tells, which then has to be, too.
+        above = path.removesuffix(node.name)
+        if not all(self._known.part(above + each) for each in _archives_of(node.name) if each in names):
             return False
         self.size += part.size
         self.drafts.append(Draft(path, kind, [node], mark=part.mark, known=entry))
         return True
 
-    def _file(self, node: Node, path: str, names: set[str]) -> None:
+    def _file(self, node: Node, path: str, names: Names) -> None:
         if node.name.endswith(TARBALL_ENDINGS):
             if not self._is_known(node, path, Kind.TARBALL, names):
                 self._add(Draft(path, Kind.TARBALL, [node], mark=self._mark(node, names)))
@@ -154,7 +162,7 @@ class PackagesFolder:
         self.size += draft.tally.size
         self.drafts.append(draft)
 
-    def _folder(self, parent: Folder, node: Node, path: str, depth: int, names: set[str]) -> None:
+    def _folder(self, parent: Folder, node: Node, path: str, depth: int, names: Names) -> None:
         with parent.folder(node.name) as folder:
             if depth == 0 and node.name in {TRASH, ".trash"}:
                 self._rest.add(node.stat)
@@ -211,7 +219,7 @@ class PackagesFolder:
             nodes.sort(key=lambda node: (len(node.name), node.name))
             self._add(Draft(f"{path}/{nodes[0].name}", Kind.INDEX, nodes))
 
-    def _package(self, folder: Folder, node: Node, path: str, names: set[str]) -> None:
+    def _package(self, folder: Folder, node: Node, path: str, names: Names) -> None:
         draft = Draft(path, Kind.PACKAGE, [node], tree=True, mark=self._mark(node, names))
         draft.tally.add(node.stat)
         draft.written = node.stat.st_mtime_ns
@@ -235,6 +243,7 @@ class PackagesFolder:
                     draft.accessed = max(draft.accessed, node.stat.st_atime_ns)
                     if name == "repodata_record.json":
                         draft.written = max(draft.written, node.stat.st_mtime_ns)
+                        draft.has_record = True
                     record = json.loads(info.read(name, _LONGEST_RECORD))
                 except (OSError, ValueError, RecursionError):
                     continue
@@ -273,11 +282,27 @@ class PackagesFolder:
                 continue
             if draft.known is not None:
                 size = self._known.size(draft.path)
-            elif self._settled.is_settled(entry.modified) and self.links.judge(draft.unmet).alone:
+            elif self._is_finished(draft, entry) and self.links.judge(draft.unmet).alone:
                 size = Bytes(draft.tally.size)
             else:
                 continue
             yield Part(draft.path, draft.mark, size)
+
+    def _is_finished(self, draft: Draft, entry: Entry) -> bool:
+        """Whether all of it is there. A copy has old times; unpacking may take long, and ends with the record."""
+        if draft.kind is Kind.PACKAGE and not draft.has_record:
+            return False
+        return self._settled.is_settled(max(entry.modified, draft.nodes[0].stat.st_ctime_ns))
+
+    def has_strange_links(self, recorded: Callable[[str], object]) -> bool:
+        """Whether something was looked at that has names beyond what was, and beyond all environments that use it:
+
+        they may be in what was ``known``, of whose inodes nothing is.
+        """
+        return any(
+            draft.mark and self.links.judge(draft.unmet).outside and not recorded(draft.distribution)
+            for draft in self.drafts
+        )
 
     def _entry(self, draft: Draft, standing: Mapping[str, Origin], archives: set[str], worth: Worth) -> Entry:
         rank = RANKS[draft.kind]
@@ -310,6 +335,10 @@ class PackagesFolder:
             facts=_facts(draft, modified, standing, archives, worth),
             own_hold=hold,
         )
+
+
+def _archives_of(distribution: str) -> list[str]:
+    return [distribution + ending for ending in TARBALL_ENDINGS]
 
 
 def _in_use(outside: int) -> str | None:

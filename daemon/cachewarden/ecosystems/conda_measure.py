@@ -27,6 +27,9 @@ def measure(cache: Cache, folder: Folder, context: Context, known: Known) -> Mea
     use = Use(cache, context)
     reader = PackagesFolder(known, use.users, Settled(context.now))
     reader.read(folder)
+    if reader.known_before() and reader.has_strange_links(use.recorded):
+        reader = PackagesFolder(None, use.users, Settled(context.now))
+        reader.read(folder)
     busy = use.busy() or _locked(reader.lock_files, context)
     worth = Worth(addresses(folder), Links(cache, context, reader.distributions()))
     entries = tuple(_with_hold(entry, use, busy) for entry in reader.entries(worth))
