@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from cachewarden.ecosystems.base import Context, Ecosystem, Guard
 from cachewarden.model.caches import TRASH, Entry, Kind
@@ -22,6 +23,8 @@ from cachewarden.system.removal import Inode, Removal, StoppedError, TreeRemover
 _LONGEST_NAME = 240
 """Bytes; filesystems allow 255."""
 _LONGEST_WORD = 64
+_TOGETHER = 1000
+"""Files in shards that go within a second or so, in which it matters little which of them comes first."""
 MOST_HOLDERS = 20
 CHANGED = "it was changed since it was measured"
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
@@ -58,7 +61,7 @@ def purge(
     inodes = frozenset((each.stat.st_dev, each.stat.st_ino) for each in opened)
     worker = _Purger(root, ecosystem.guard(action.cache, context), may_go_on)
     incomplete = False
-    for chosen, following in _with_following(action.entries):
+    for chosen, following in _in_order(action.entries):
         if not may_go_on():
             incomplete = True
             break
@@ -307,8 +310,16 @@ def _prune(root: WritableFolder, way: str, count: int, following: str, removal: 
         way = above
 
 
-def _with_following(entries: tuple[Chosen, ...]) -> Iterator[tuple[Chosen, str]]:
-    """Each with the path of the next one."""
-    for index, chosen in enumerate(entries):
-        following = entries[index + 1].entry.path if index + 1 < len(entries) else ""
-        yield chosen, following
+def _in_order(entries: tuple[Chosen, ...]) -> Iterator[tuple[Chosen, str]]:
+    """As they were chosen, and files in shards that go at about the same time by path; each with the next one's path.
+
+    So a folder that several share is tried once, when the last of them goes.
+    """
+    ordered: list[Chosen] = []
+    for sharded, group in groupby(entries, key=lambda each: bool(each.entry.prune) and not each.entry.tree):
+        run = list(group)
+        for start in range(0, len(run), _TOGETHER):
+            near = run[start : start + _TOGETHER]
+            ordered += sorted(near, key=lambda each: each.entry.path) if sharded else near
+    following = [each.entry.path for each in ordered[1:]]
+    return zip(ordered, [*following, ""][: len(ordered)], strict=True)

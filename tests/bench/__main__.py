@@ -2,13 +2,14 @@
 
 usage: PYTHONPATH=daemon:tests python -m bench [--quick] [--only PART]... [--minutes N] [--mode MODE]
 
-A full run takes about an hour; its figures go to docs/performance.json, and from there into the tables of the
+A full run takes more than an hour; its figures go to docs/performance.json, and from there into the tables of the
 documents. ``--quick`` takes a few minutes; its figures go to build/bench.json, and the tables are printed.
 Another tree is measured by naming its ``daemon`` first on PYTHONPATH.
 """
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -77,6 +78,9 @@ def main() -> int:
         render()
         return 0
     os.chdir(tempfile.gettempdir())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # In the background of a shell the first is ignored, and the second would leave disks behind that are mounted.
+        signal.signal(number, signal.default_int_handler)
     size = Size(
         options.place,
         options.quick,

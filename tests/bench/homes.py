@@ -59,13 +59,17 @@ class Home:
             shutil.rmtree(folder, ignore_errors=True)
 
     def forget_ours(self) -> None:
-        """Whatever an earlier command of ours has kept anywhere: all but the caches themselves."""
+        """Whatever an earlier command of ours has kept anywhere: all but the caches themselves.
+
+        What is left is an empty state folder, as the first cycle makes it: where there is none, looks keep nothing.
+        """
         for each in self.path.iterdir():
             if each.name not in _CACHES:
                 shutil.rmtree(each)
         for each in (self.path / ".cache").glob("*"):
             if each != self.pip:
                 shutil.rmtree(each)
+        (self.path / "state").mkdir(mode=0o700)
 
     # Ways of doing things, to be timed
 

@@ -162,23 +162,25 @@ def plain_seconds(part: Part) -> Lines:
     yield from _grid(["", "processor time", "spread", "goal (s)"], rows)
 
 
+_LOOKS = "status, first", "status, second"
+
+
 def scale(part: Part) -> Lines:
-    """A look at caches of growing size: first and second, beside ``du -s``; peaks of memory."""
-    head = ["", "first", "each", "second", "each", "`du -s`", "first : du, beyond start"]
-    head += ["second : du, beyond start", "peak, first", "peak, second"]
-    rows = []
-    for group in part["groups"]:
-        times, count = group["times"], group["count"]
-        row = [group["what"]]
-        for name in ("status, first", "status, second"):
-            middle = statistics.median(times[name]["wall"])
-            row += [seconds(middle), f"{middle / count * 1e6:.1f} µs"]
-        row.append(seconds(statistics.median(times["du -s"]["wall"])))
-        for name in ("status, first", "status, second"):
-            row.append(_ratio(ratios(times[name]["wall"], times["du -s"]["wall"], times[PASS]["wall"])))
-        row += [_mb(max(times[name]["peak"])) for name in ("status, first", "status, second")]
-        rows.append(row)
-    yield from _grid(head, rows)
+    """Looks at caches of growing size, the first and the second, beside ``du -s``; peaks of memory."""
+    head = ["", "first", "each", "second", "`du -s`", "first : du, beyond start", "second : du, beyond start"]
+    head += ["second : du, beyond an empty look", "processor: first", "second", "`du -s`", "peak: first", "second"]
+    yield from _grid(head, [_scaled(group) for group in part["groups"]])
+
+
+def _scaled(group: dict[str, Any]) -> list[str]:
+    times = group["times"]
+    wall = {name: times[name]["wall"] for name in (*_LOOKS, "du -s", PASS, NOTHING)}
+    first, second, du = (statistics.median(wall[name]) for name in (*_LOOKS, "du -s"))
+    cells = [group["what"], seconds(first), f"{first / group['count'] * 1e6:.1f} µs", seconds(second), seconds(du)]
+    cells += [_ratio(ratios(wall[name], wall["du -s"], wall[PASS])) for name in _LOOKS]
+    cells.append(_ratio(ratios(wall[_LOOKS[1]], wall["du -s"], wall[NOTHING])))
+    cells += [seconds(statistics.median(times[name]["cpu"])) for name in (*_LOOKS, "du -s")]
+    return cells + [_mb(max(times[name]["peak"])) for name in _LOOKS]
 
 
 def owners(part: Part) -> Lines:

@@ -2,8 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,9 +12,10 @@ from bench.homes import DAEMON, PASS, Home
 from bench.idle import SHIPPED
 from bench.parts import Size
 from bench.results import Beside, Found
+from bench.rooms import room
 from bench.timing import Taken, in_turn, timed
 from bench.walking import FIRST, SECOND, counting
-from builders.disks import LoopDisk, why_no_loop_disks
+from builders.disks import why_no_loop_disks
 from builders.machine import Machine
 from builders.synthetic import conda_packages, pip_responses
 
@@ -28,34 +28,22 @@ _LARGE = 300_000
 """Of more files than this one round is taken: it takes minutes."""
 
 
-@contextmanager
-def _room(size: Size, files: int) -> Iterator[Path]:
-    """A folder for so many files. A large cache gets a disk of its own, which goes in one step."""
-    if files <= _LARGE or why_no_loop_disks():
-        with TemporaryDirectory(dir=size.place) as folder:
-            yield Path(folder)
-        return
-    # A block and an inode for each file, and names: twice what that takes. The image is sparse.
-    with LoopDisk(files // 100, mkfs_options=["-N", str(files * 3 // 2)]) as disk:
-        home = disk.path / "home"
-        home.mkdir()
-        yield home
-
-
 def measure(size: Size, found: Found, say: Callable[[str], None]) -> None:
     """Of a conda cache every file has a second name in an environment, which is what takes memory."""
     for files in CONDA[: size.of(len(CONDA), 2)]:
         say(f"a conda cache of {files:,} files, and an environment of all of them")
-        with _room(size, files) as folder:
-            home = Home(folder)
+        with room(size, files, found) as made:
+            home = Home(made.path)
             home.fill_conda(files)
             home.link_conda()
+            made.settle()
             _one(f"{files:,} conda files in use", files, home, home.pkgs, size, found)
     for entries in PIP[: size.of(len(PIP), 2)]:
         say(f"a pip cache of {entries:,} entries")
-        with _room(size, entries * 2) as folder:
-            home = Home(folder)
+        with room(size, entries * 7, found) as made:
+            home = Home(made.path)
             home.fill_pip(entries)
+            made.settle()
             _one(f"{entries:,} pip entries", entries, home, home.pip, size, found)
 
 

@@ -3,11 +3,11 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from bench.homes import Home
 from bench.parts import Size
 from bench.results import Beside, Found
+from bench.rooms import room
 from bench.timing import Way, forget, in_turn, may_forget
 from builders.pip_caches import pip_python
 
@@ -45,17 +45,19 @@ def _lines(found_gdu: str | None, *more: Beside) -> list[Beside]:
 def measure(size: Size, found: Found, say: Callable[[str], None]) -> None:
     """A conda cache that no environment uses, and a pip cache."""
     path = gdu(found)
-    with TemporaryDirectory(dir=size.place) as folder:
-        home = Home(Path(folder))
-        home.run("status")
-        files = size.of(160_000, 10_000)
+    files, entries = size.of(160_000, 10_000), size.of(10_000, 1_000)
+    with room(size, files, found) as made:
+        home = Home(made.path)
         say(f"a conda cache of {files:,} files is made")
         home.fill_conda(files)
+        made.settle()
         _conda(home, files, path, size, found, say)
-        home.drop_conda()
-        entries = size.of(10_000, 1_000)
+    with room(size, entries * 7, found) as made:
+        home = Home(made.path)
         say(f"a pip cache of {entries:,} entries")
         home.fill_pip(entries)
+        made.settle()
+        home.theirs("du -s", "du", "-s", str(home.pip))()
         info = home.theirs("pip cache info", str(pip_python(None)), "-m", "pip", "cache", "info")
         ways = [home.twice(FIRST, SECOND, "status"), *counting(home, home.pip, path), info, *home.starts()]
         more = Beside(FIRST, "pip cache info"), Beside(SECOND, "pip cache info")

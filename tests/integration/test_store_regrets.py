@@ -8,6 +8,7 @@ from cachewarden.model.caches import Cache, Entry, Kind
 from cachewarden.model.plans import CycleRecord, Outcome, Plan, RemovedEntry
 from cachewarden.model.units import Bytes, Instant, Seconds
 from cachewarden.model.worth import Facts, Regain
+from cachewarden.system import store_regrets
 from cachewarden.system.regrets import Regret, Removals
 from cachewarden.system.store import FILE, VERSION, SqliteStore
 from cachewarden.system.store_schema import SCHEMA
@@ -130,3 +131,18 @@ def test_nothing_is_written_when_nothing_came_back(tmp_path: Path) -> None:
     store.save_returns([back("other", written=9 * DAY)], Instant(NOW))
     store.save_returns([], NOW)
     assert (tmp_path / FILE).stat().st_mtime_ns == before
+
+
+def test_thousands_that_are_new_are_asked_for_in_few_queries_by_the_indices(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path), writable=True)
+    store.save_cycle(purge("c1", 3 * DAY, *(removed(f"http/{number}") for number in range(1200))))
+    asked: list[str] = []
+    connection = sqlite3.connect(tmp_path / FILE)
+    connection.set_trace_callback(asked.append)
+    found = [back(f"http/{number}") for number in range(1200)]
+    assert len(store_regrets.returns(connection, found, NOW)) == 1200
+    assert len(asked) == 3 + 1  # paths, and the one name
+    connection.set_trace_callback(None)
+    plans = [str(connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()) for query in asked]
+    assert all("USING INDEX removals_by_path" in plan for plan in plans[:3])
+    assert "USING INDEX removals_by_name" in plans[3]

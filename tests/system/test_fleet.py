@@ -90,7 +90,8 @@ class Machine:
         return [action for action in self.cycle().plan(EVERYTHING)[1].actions if isinstance(action, Purge)]
 
     def cycle(self) -> Cycle:
-        return Cycle(self.workers, SystemClock(), Remembering(FakeStore()), Hooks())
+        """As the daemon has it."""
+        return Cycle(self.workers, SystemClock(), Remembering(FakeStore()), Hooks(hurries=lambda: True))
 
     def left(self) -> set[str]:
         """Whose pip caches are not empty."""

@@ -12,6 +12,7 @@ import pytest
 
 from builders.disks import MIB, LoopDisk, why_no_loop_disks
 from builders.machine import Machine
+from builders.meters import tree
 from builders.synthetic import pip_responses
 
 SIZE, EVICTABLE, MARK, RATE = 256, 150, 0.2, 50
@@ -53,6 +54,7 @@ class Storm:
         command = [*AHEAD, *self.machine.arguments("--verbose", "daemon", "--for", "180s")]
         with self.log.open("wb") as log:
             process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL)
+        self.pid = process.pid
         try:
             self.eventually(lambda: "cycle (start)" in self.said())
             time.sleep(0.5)
@@ -164,3 +166,29 @@ def test_a_disk_that_hovers_at_its_mark_does_not_bring_a_cycle_every_second(tmp_
         tell(storm)
         assert 2 <= cycles <= 5, storm.said()
         assert storm.lowest > 0.1 * storm.total, storm.told()
+
+
+def ended(storm: Storm) -> int:
+    """Page faults of all workers that have ended: they grow with each."""
+    stats = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in tree(storm.pid))
+    return sum(int(fields[8]) for fields in stats)
+
+
+def test_nor_does_one_who_writes_when_nobody_has_looked_for_a_while(tmp_path: Path) -> None:
+    """The cycles before rest on an earlier look; what is at hand for first aid is kept up all the same."""
+    with LoopDisk(SIZE, mkfs_options=NO_RESERVE) as disk:
+        storm = Storm(disk, tmp_path)
+        storm.machine.config.write_text(KEEP_FREE.replace("1h", "2s"))
+        with storm.daemon():
+            since, before = time.monotonic(), ended(storm)
+            while time.monotonic() < since + 10:
+                time.sleep(0.2)
+                if (now := ended(storm)) != before:
+                    since, before = time.monotonic(), now
+                assert len(storm.said().splitlines()) < 60, "somebody looks all the time"
+            storm.write(170)
+        tell(storm)
+        assert storm.errors == [], storm.told() + storm.said()
+        assert storm.freed_after is not None
+        assert storm.freed_after < 1, storm.told() + storm.said()
+        assert "filled up, first aid)" in storm.said()

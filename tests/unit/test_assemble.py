@@ -1,5 +1,6 @@
 """Many owners' looks become one snapshot."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import makers
@@ -28,6 +29,38 @@ def test_a_package_of_a_shared_cache_is_kept_for_another_users_environment() -> 
 
 def test_another_users_environments_say_nothing_about_a_private_cache() -> None:
     assert holds(Look((OWN,)), Look(references=("numpy-1.0-0",))) == [None]
+
+
+def test_what_only_the_caches_owner_records_is_for_its_own_look_to_judge() -> None:
+    assert holds(Look((SHARED,), references=("numpy-1.0-0",)), Look()) == [None]
+    twice = Look((SHARED,), references=("numpy-1.0-0", "numpy-1.0-0"))
+    assert holds(twice, Look()) == [None]
+
+
+def test_what_the_caches_owner_and_another_record_is_kept_for_the_other() -> None:
+    both = Look((SHARED,), references=("numpy-1.0-0",)), Look(references=("numpy-1.0-0",))
+    (hold,) = holds(*both)
+    assert hold is not None
+
+
+class Counted(tuple[str, ...]):
+    """References that count how often they are gone through."""
+
+    __slots__ = ()
+    times = 0
+
+    def __iter__(self) -> Iterator[str]:
+        Counted.times += 1
+        return super().__iter__()
+
+
+def test_what_owners_record_is_gone_through_as_often_however_many_owners_there_are() -> None:
+    counts = []
+    for number in (10, 100):
+        Counted.times = 0
+        assemble([Look((SHARED,), references=Counted(("a", "b")))] * number, (), Settings(), makers.NOW)
+        counts.append(Counted.times / number)
+    assert counts[0] == counts[1] <= 3
 
 
 def test_other_packages_of_a_shared_cache_are_free() -> None:

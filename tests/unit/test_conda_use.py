@@ -2,11 +2,13 @@
 
 import errno
 import os
+from collections.abc import Iterator
 
 import pytest
 
 from cachewarden.ecosystems.base import Context, Located, Surroundings
 from cachewarden.ecosystems.conda_use import Use
+from cachewarden.system.ports import Process
 from cachewarden.system.processes import RealProcesses
 from fakes import FakeFiles
 from makers import NOW, cache, owner
@@ -37,3 +39,39 @@ def test_what_another_environment_records_is_said_rather_than_that_one_cannot_be
     both = use({"/env/conda-meta/six-1-0.json": "{}", "/closed/conda-meta": denied}, "/closed", "/env")
     assert both.recorded("six-1-0") == "in use by /env (recorded in its conda-meta)"
     assert both.unprovable()
+
+
+class Shifting(RealProcesses):
+    """Processes that the test starts; how often they were looked through is counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.processes = Looked()
+
+    def running(self) -> tuple[Process, ...]:
+        return self.processes
+
+
+class Looked(tuple[Process, ...]):
+    """A tuple that counts who goes through it."""
+
+    __slots__ = ()
+
+    times = 0
+
+    def __iter__(self) -> Iterator[Process]:
+        type(self).times += 1
+        return super().__iter__()
+
+
+def test_processes_are_looked_through_once_for_many_entries_and_anew_when_they_change() -> None:
+    processes = Shifting()
+    surroundings = Surroundings(owner(), {}, FakeFiles())
+    asked = Use(cache().cache, Context(surroundings, Located(), processes, NOW))
+    Looked.times = 0
+    assert [asked.busy() for _ in range(3)] == [None] * 3
+    assert Looked.times == 1
+    processes.processes = Looked((Process(7, 0, "conda", ("/opt/conda/bin/conda", "install")),))
+    assert asked.busy() is not None
+    processes.processes = Looked(())
+    assert asked.busy() is None

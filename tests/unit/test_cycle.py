@@ -1,6 +1,6 @@
 """A whole cycle with workers that behave: rounds, failures, relocation, memory."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -24,6 +24,7 @@ from cachewarden.model.relocations import (
 )
 from cachewarden.model.units import Bytes, Inodes, Instant, Seconds
 from cachewarden.service.cycle import Cycle
+from cachewarden.service.earlier import KnownOf, nothing_known
 from cachewarden.service.hooks import Hooks
 from cachewarden.service.remembering import Remembering
 from cachewarden.system.ports import Space
@@ -711,3 +712,42 @@ def test_a_policy_that_only_reports_keeps_nobody_from_resting() -> None:
     record, _ = rested(workers, {1000: workers.looks["ann"]}, replace(FREE, action=ActionKind.REPORT))
     assert record
     assert [standing.state for standing in record.plan.standings] == [State.TRIGGERED]
+
+
+@pytest.mark.parametrize("how", ["nobody looked", "nothing was decided"])
+def test_first_aid_is_at_hand_however_long_nothing_happened(how: str) -> None:
+    """It goes by no old look; a look that still holds is none."""
+    clock = FakeClock(makers.NOW)
+    aided = Aided(FakeWorkers(world(downloads(400), free=500 * MIB)), clock=clock)
+    aided.cycle.run(aided.settings, "start", prepare=True)
+    clock.time = makers.ago(-3000)
+    assert aided.aid() is None
+    if how == "nobody looked":
+        assert aided.cycle.rest(aided.settings, "interval", aided.cycle.looks, prepare=True)
+    else:
+        aided.cycle.hold_on()
+    record = aided.aid()
+    assert record is not None
+    assert record.freed == 100 * MIB
+
+
+@pytest.mark.parametrize(
+    ("hurries", "free", "acts"), [(True, 0, True), (True, 900, False), (False, 0, False)],
+    ids=["a short disk", "no disk is short", "a person waits"],
+)  # fmt: skip
+def test_a_service_waits_no_longer_for_slow_looks_where_a_disk_is_short_and_something_may_go(
+    hurries: bool, free: int, acts: bool
+) -> None:
+    asked = []
+
+    class Slow(FakeWorkers):
+        def look_at_all(
+            self, owners: Sequence[Owner], hooks: Hooks, known: KnownOf = nothing_known
+        ) -> Iterator[tuple[Owner, Look | WorkerError]]:
+            yield from super().look_at_all(owners, hooks, known)
+            asked.append(hooks.hurries())
+
+    workers = Slow(world(downloads(20), free=free * MIB))
+    hooks = Hooks(hurries=lambda: hurries)
+    Cycle(workers, FakeClock(makers.NOW), Remembering(FakeStore()), hooks).look(Settings(policies=(FREE,)))
+    assert asked == [acts]

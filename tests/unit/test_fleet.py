@@ -346,9 +346,9 @@ def test_who_was_cut_off_while_it_was_getting_on_gets_twice_the_time_until_it_en
     assert cycles.patience("a", hurried=True) == SHORT
 
 
-def test_users_who_are_gone_are_forgotten(cycles: Cycles) -> None:
+def test_what_was_learnt_of_an_owner_outlives_looks_at_others_and_is_forgotten_after_a_day(cycles: Cycles) -> None:
     cycles.went(a=Verdict.HUNG)
-    del cycles.owners["a"]
-    cycles.order()
-    cycles.owners["a"] = makers.owner("a", uid=1000)
+    assert [owner.name for owner in cycles.precedence.ordered([cycles.owners["b"]])] == ["b"]
     assert cycles.order() == "bcdea"
+    cycles.now += 86_401
+    assert cycles.order() == "abcde"

@@ -18,9 +18,10 @@ class Disks(FakeFiles):
 
     def __init__(self, type_: str = "ext4") -> None:
         super().__init__(folders=["/home"])
-        self.type, self.asked = type_, 0
+        self.type, self.asked, self.tables = type_, 0, 0
 
     def mounts(self) -> dict[str, Mount]:
+        self.tables += 1
         return {"/home": Mount("/home", self.type, tracks_atime=False, read_only=False)}
 
     def space(self, path: str) -> Space:
@@ -72,3 +73,25 @@ def test_each_disk_is_asked_once_however_many_a_worker_names() -> None:
     told = tuple(replace(TRUE, device=device_of_home() + number) for number in range(1000))
     seen = Voucher(disks).look(ANN, Look((), told))
     assert (disks.asked, len({each.device for each in seen.filesystems})) == (1, 1000)
+
+
+def test_a_hundred_looks_in_a_moment_read_the_table_of_mounts_once_and_later_ones_anew() -> None:
+    now, disks = [0.0], Disks()
+    voucher = Voucher(disks, lambda: now[0])
+    look = Look((), (replace(TRUE, device=device_of_home()),))
+    for number in range(100):
+        voucher.look(makers.owner(f"u{number}", uid=1000 + number), look)
+    once = disks.tables
+    assert (once < 5, disks.asked) == (True, 1)
+    now[0] = 2.0
+    voucher.look(ANN, look)
+    assert (disks.tables, disks.asked) == (2 * once, 2)
+
+
+def test_after_a_purge_a_disk_is_asked_as_it_is_then() -> None:
+    disks = Disks()
+    voucher = Voucher(disks, lambda: 0.0)
+    told = replace(TRUE, device=device_of_home())
+    for _ in range(3):
+        voucher.filesystem(ANN, told)
+    assert disks.asked == 3

@@ -54,6 +54,8 @@ class Progress:
         """One more."""
         self._count += 1
         self._freed += entry.freed
+        if not self._shown:
+            return
         self._text = f"Removing: {self._count:,} entries, {human_bytes(self._freed)} freed"
         if self._bar and self._task is not None:
             self._bar.update(self._task, description=self._text, completed=self._count)

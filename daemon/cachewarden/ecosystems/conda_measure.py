@@ -18,7 +18,7 @@ from cachewarden.model.units import Bytes
 from cachewarden.system.ports import Folder, Listed
 
 OPENED = "a process has it open"
-_MOST_KEPT = 5000
+MOST_KEPT = 5000
 """Names of one package that are kept for its removal: some 4 MB. Larger packages are listed once more."""
 
 
@@ -154,7 +154,7 @@ class Listing:
     """A survey of a package that keeps the names that it meets, so that its removal need not list them again."""
 
     def __init__(self) -> None:
-        self._room = _MOST_KEPT
+        self._room = MOST_KEPT
 
     def of(self, folder: Folder, tally: Tally, depth: int = 0) -> Listed | None:
         """What is in an open folder, all of it counted; ``None`` where it was too much to keep.

@@ -110,7 +110,9 @@ class Cycle:
         looks = self.looks = {owner.uid: still[owner.uid] for owner in owners if still and owner.uid in still}
         unseen = [owner for owner in owners if owner.uid not in looks]
         hooks = replace(
-            self._hooks, beat=self._beat_looking, hurries=lambda: self._has_to_act(looks.values(), settings)
+            self._hooks,
+            beat=self._beat_looking,
+            hurries=lambda: self._hooks.hurries() and self._has_to_act(looks.values(), settings),
         )
         with no_search_for_cycles():
             known = nothing_known if anew else lambda owner: self._earlier.of(owner, begun)
@@ -223,6 +225,10 @@ class Cycle:
             self._kit.pack(first, settings)
         return record
 
+    def hold_on(self) -> None:
+        """Nothing happened since the last cycle: first aid can go by what that left."""
+        self._kit.hold_on(self._clock.now())
+
     def aid(self, settings: Settings, trigger: str, spaces: Mapping[str, Space]) -> CycleRecord | None:
         """Removes at once, without a look, what the last one found to be cheap, as the policies have it.
 
@@ -311,7 +317,8 @@ class Cycle:
         def gone(action: Purge, entry: RemovedEntry) -> None:
             """A note of what went now and then: a service that is killed has not forgotten it."""
             done.current.setdefault(id(action), (action, []))[1].append(entry)
-            self._remembering.note(lambda: done.so_far(self._clock.now()), self._clock.now())
+            now = self._clock.now()
+            self._remembering.note(lambda: done.so_far(now), now)
             self._hooks.progress(entry)
 
         hooks = replace(self._hooks, may_go_on=lambda: self._may_go_on(done))

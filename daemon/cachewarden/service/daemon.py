@@ -68,7 +68,10 @@ class Daemon:
         self._recorder = Recorder(best_journal(verbose=program.options.verbose))
         self._store = program.store(writable=True)
         hooks = Hooks(
-            may_go_on=lambda: not self._stopping, beat=self._beat, while_looking=lambda: self._sample(looking=True)
+            may_go_on=lambda: not self._stopping,
+            beat=self._beat,
+            while_looking=lambda: self._sample(looking=True),
+            hurries=lambda: True,
         )
         self._cycle: Cycle = program.cycle(workers, self._store, hooks, keeps=True)
         self._schedule = Schedule(self._bell.ring)
@@ -248,6 +251,7 @@ class Daemon:
     def _look(self, trigger: str) -> None:
         known = self._quiet.known(self._settings) if trigger in {INTERVAL, _EVENTS} else {}
         if trigger == INTERVAL and self._quiet.may_wait(known):
+            self._cycle.hold_on()
             return
         started = time.monotonic()
         try:

@@ -90,6 +90,10 @@ class Kit:
         caches = tuple(each for each in self._packed.caches if each.device in devices)
         return replace(self._packed, taken_at=now, caches=caches, filesystems=disks) if caches else None
 
+    def hold_on(self, now: Instant) -> None:
+        """Nothing happened until ``now``: what is remembered is as good as seen now."""
+        self._packed = replace(self._packed, taken_at=now)
+
     def drop(self, uid: int, path: str, entries: Collection[str]) -> None:
         """Forgets entries of one cache: they were tried, or somebody uses them."""
         key = (uid, path)

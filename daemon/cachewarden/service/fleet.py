@@ -26,7 +26,7 @@ TURN = 20.0
 """Seconds after which one that is at work goes on aside when others wait."""
 MAKES_ROOM, MAKES_ROOM_AT_LAST = 15.0, 60.0
 """Seconds of silence, and aside in all, after which one is cut off when others need its room."""
-_ASK_AGAIN = 2.0
+_ASK_AGAIN = 5.0
 _SIGNS_A_SECOND, _SIGNS_TO_SPARE = 30, 300
 _LEAST_SLOTS, _MOST_SLOTS = 2, 4
 _MEMORY_OF_A_SLOT = 256 << 20
@@ -54,7 +54,7 @@ class Bounds:
 
     slots: int
     aside: int
-    dead: float = 60.0
+    dead: float = 30.0
 
 
 def bounds_for(processors: int, memory: int) -> Bounds:

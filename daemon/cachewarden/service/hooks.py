@@ -17,4 +17,4 @@ class Hooks:
     moving: Callable[[MoveProgress], None] = lambda _: None
     while_looking: Callable[[], None] = lambda: None
     hurries: Callable[[], bool] = lambda: False
-    """Whether slow looks keep all others from something that is to be done."""
+    """Whether others wait no longer for slow looks where something is to be done. A person who asked does wait."""

@@ -11,6 +11,8 @@ SHORT = 5.0
 """Seconds that others wait for one who is getting on while something is to be done; twice as long the next time."""
 _LONGEST = 320.0
 _FIRST_REST, _LONGEST_REST = 300.0, 3600.0
+_FORGET_AFTER = 86_400.0
+"""Users come and go."""
 _TURNS = (Verdict.UNREACHED, Verdict.DONE, Verdict.FAILED, Verdict.LONG, Verdict.HUNG)
 
 
@@ -40,9 +42,8 @@ class Precedence:
 
         Those who take long get no less by that: they go on beside the others. First they would only be in the way.
         """
-        owners = list(owners)
-        known = {owner.uid for owner in owners}
-        self._past = {uid: past for uid, past in self._past.items() if uid in known}
+        now = self._clock()
+        self._past = {uid: past for uid, past in self._past.items() if now - past.at < _FORGET_AFTER}
         return sorted(owners, key=self._turn)
 
     def _turn(self, owner: Owner) -> tuple[int, float]:

@@ -6,7 +6,6 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -43,8 +42,6 @@ _OWNERS_SECONDS = 60
 _MESSAGE_SECONDS = 10.0
 _GRACE_SECONDS = 5.0
 _CHECK_SECONDS = 300.0
-_PURGE_HANGS = 30.0
-"""Seconds without a sign of life after which a purge is given up: it holds up the next round of all."""
 _NEVER_STARTED = {
     NOT_STARTED: "it could not be started now",
     STILL_THERE: "an earlier one still hangs (an unreachable disk?), so no other was started",
@@ -262,9 +259,7 @@ class LaunchedWorkers:
         """
         went: dict[int, tuple[Purge, list[RemovedEntry]]] = {}
         tasks = [self._purge(action, gone, went) for action in actions]
-        for ended in Fleet(
-            self, tasks, hooks, replace(self._bounds, dead=min(self._bounds.dead, _PURGE_HANGS))
-        ).run():
+        for ended in Fleet(self, tasks, hooks, self._bounds).run():
             owner = ended.task.owner
             hung = ended.verdict is Verdict.HUNG
             self._spent[owner.uid] = float("inf") if hung else self._spent.get(owner.uid, 0.0) + ended.seconds

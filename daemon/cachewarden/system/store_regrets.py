@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from cachewarden.model.caches import Cache, Entry
 from cachewarden.model.units import Instant
@@ -22,10 +23,12 @@ REMOVED = (
 NOT_REMOVED = tuple(sorted(kind.value for kind in NEVER_MISSED))
 _OF = (
     "SELECT rowid, at, owner, cache, path, kind, name, version, back_at IS NOT NULL FROM removals"
-    " WHERE {} = ? AND at >= ? ORDER BY rowid DESC"
+    " WHERE {} IN ({{}}) AND at >= ? ORDER BY +rowid DESC"
 )
 _OF_PATH, _OF_NAME = _OF.format("path"), _OF.format("name")
 """Both have an index. Each word is asked for once, so that no removal is met more than twice."""
+_AT_ONCE = 500
+"""Words of one query: each query locks the file, which takes longer than to find a word. SQLite allows 999."""
 _LARGEST = 2**63 - 1
 
 
@@ -43,8 +46,10 @@ def returns(
 
 
 def _gone(connection: sqlite3.Connection, query: str, words: Iterable[str], now: Instant) -> Iterator[Gone]:
-    for word in words:
-        for row in connection.execute(query, (word, now - 2 * WITHIN)):
+    left = iter(words)
+    while part := tuple(islice(left, _AT_ONCE)):
+        marks = ",".join("?" * len(part))
+        for row in connection.execute(query.format(marks), (*part, now - 2 * WITHIN)):
             *most, noted = row
             yield Gone(*most, noted=bool(noted))  # type: ignore[misc]  # STRICT tables keep the types
 
