@@ -54,8 +54,9 @@ def spent(launcher: int) -> Spent:
 def cycles(owners: list[Owner], rounds: int) -> list[Spent]:
     """The first cycle is not counted: it warms up."""
     rules = Rules(lambda: owners, honest, LIMITS, switch=True, service=SERVICE)
+    before_it = {child.pid for child in psutil.Process().children()}  # launchers of other parts
     with fork_launcher(rules) as channel:
-        (launcher,) = {child.pid for child in psutil.Process().children()}
+        (launcher,) = {child.pid for child in psutil.Process().children()} - before_it
         cycle = Cycle(LaunchedWorkers(channel), SystemClock(), Remembering(FakeStore()), Hooks())
         found = []
         for _ in range(rounds + 1):
