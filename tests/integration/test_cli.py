@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -390,7 +391,7 @@ def test_a_damaged_state_costs_a_warning(home: Home, verb: str) -> None:
 
 def test_history_reads_what_is_there(home: Home) -> None:
     home.run("run")
-    with sqlite3.connect(home.state / "state.sqlite") as state:
+    with closing(sqlite3.connect(home.state / "state.sqlite")) as state, state:
         (count,) = state.execute("SELECT count(*) FROM cycles").fetchone()
     state.close()
     assert len(home.json("history")["cycles"]) == count == 1

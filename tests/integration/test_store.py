@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -179,7 +180,7 @@ def test_a_damaged_state_is_said_and_worked_without(tmp_path: Path, content: byt
 
 
 def test_a_state_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / FILE) as database:
+    with closing(sqlite3.connect(tmp_path / FILE)) as database, database:
         database.execute(f"PRAGMA user_version={VERSION + 1}")
     database.close()
     store = SqliteStore(str(tmp_path), writable=True)
@@ -249,7 +250,7 @@ def test_removals_with_endless_names_take_a_bounded_place(tmp_path: Path) -> Non
         one = cycle(f"c{number}", at=number)
         gone = tuple(replace(removed(f"{number}-{each}"), name="x" * 3000, version="y" * 3000) for each in range(10))
         store.save_cycle(replace(one, outcomes=(replace(one.outcomes[0], removed=gone),)))
-    with sqlite3.connect(tmp_path / FILE) as database:
+    with closing(sqlite3.connect(tmp_path / FILE)) as database, database:
         ((length,),) = database.execute("SELECT sum(length(name) + length(version)) FROM removals")
     database.close()
     assert 10_000 < length <= 100_000
@@ -261,7 +262,7 @@ def test_removals_with_endless_paths_take_a_bounded_place(tmp_path: Path) -> Non
         one = cycle(f"c{number}", at=number)
         gone = tuple(removed(f"{number}-{each}-" + "x" * 3000) for each in range(10))
         store.save_cycle(replace(one, outcomes=(replace(one.outcomes[0], removed=gone),)))
-    with sqlite3.connect(tmp_path / FILE) as database:
+    with closing(sqlite3.connect(tmp_path / FILE)) as database, database:
         ((text,),) = database.execute("SELECT sum(length(cache) + length(path) + length(reason)) FROM removals")
     database.close()
     assert 10_000 < text <= 100_000

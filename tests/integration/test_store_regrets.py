@@ -146,3 +146,4 @@ def test_thousands_that_are_new_are_asked_for_in_few_queries_by_the_indices(tmp_
     plans = [str(connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall()) for query in asked]
     assert all("USING INDEX removals_by_path" in plan for plan in plans[:3])
     assert "USING INDEX removals_by_name" in plans[3]
+    connection.close()

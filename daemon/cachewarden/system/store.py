@@ -88,6 +88,12 @@ class SqliteStore:
         except (OSError, sqlite3.Error, _OtherVersionError) as error:
             self._fail(error)
 
+    def __del__(self) -> None:
+        """Python 3.13 complains of a connection that is dropped while it is open."""
+        if connection := getattr(self, "_connection", None):
+            with suppress(sqlite3.Error):
+                connection.close()
+
     def _is_there(self) -> bool:
         """False when missing; OSError when that cannot be seen, which is another thing."""
         try:
