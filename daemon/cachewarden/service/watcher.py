@@ -330,6 +330,8 @@ def _tell(channel: Channel, stream: socket.socket, watching: _Watching, sampler:
                 news += os.read(reader, 65_536)
             channel.send("changed")
             if _MOVED in news or not watching.has_room():
+                if sampler.crossed():  # what came may have filled the disk, and nobody else samples it until then
+                    channel.send("filling")
                 return  # the next look has another begin, who finds out anew what there is to watch
         _tell_opened(channel, watching.opens)
         if sampler.is_due and sampler.crossed():
