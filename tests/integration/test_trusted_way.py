@@ -172,5 +172,6 @@ def test_more_links_than_anybody_follows_lead_nowhere_and_are_no_error(tmp_path:
         (tmp_path / str(number)).symlink_to(str(number + 1))
     (tmp_path / "1500").mkdir()
     start = str(tmp_path / "0")
-    assert RealFiles().real_path(start) == start
+    # Python 3.13 follows them one by one, those before give up; the kernel follows forty.
+    assert RealFiles().real_path(start) in {start, str(tmp_path / "1500")}
     assert RealFiles().stat(start) is None
