@@ -20,7 +20,7 @@ import pytest
 from builders.launched import ENTRY, FILESYSTEM, LIMITS, Homes, launched, lying
 from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Owner, Problem, Quota
 from cachewarden.model.errors import WorkerError
-from cachewarden.model.units import Bytes, Instant
+from cachewarden.model.units import Bytes, Instant, Serial
 from cachewarden.service.hooks import Hooks
 from cachewarden.service.wire import Channel, encoder
 from cachewarden.service.workers import look_at
@@ -138,6 +138,9 @@ def wrong_for(wanted: object) -> Iterator[tuple[tuple[int, ...], object]]:
     if wanted is Instant:
         yield from (((), lie) for lie in WRONG[Instant])
         return
+    if wanted == Serial:
+        yield from (((), lie << 1 if lie == 1 << 63 else lie) for lie in (*WRONG[int], None))
+        return
     wanted = getattr(wanted, "__supertype__", wanted)
     if isinstance(wanted, UnionType) or typing.get_origin(wanted) is typing.Union:
         inner = next(each for each in typing.get_args(wanted) if each is not type(None))
@@ -147,7 +150,7 @@ def wrong_for(wanted: object) -> Iterator[tuple[tuple[int, ...], object]]:
         yield from (((0, *way), lie) for way, lie in wrong_for(typing.get_args(wanted)[0]))
     elif dataclasses.is_dataclass(wanted) and isinstance(wanted, type):
         yield from (((), lie) for lie in WRONG[object])
-        hints = typing.get_type_hints(wanted)
+        hints = typing.get_type_hints(wanted, include_extras=True)
         for number, field in enumerate(dataclasses.fields(wanted)):
             yield from (((number, *way), lie) for way, lie in wrong_for(hints[field.name]))
     elif isinstance(wanted, type) and issubclass(wanted, Enum):
