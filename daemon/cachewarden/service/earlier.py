@@ -27,7 +27,7 @@ _WRITE_EVERY = 300 * NANOSECONDS
 """Flash cards wear out; and what was missed by a kill is walked again, no more."""
 _NAME = re.compile(r"looks-\d{1,10}\.z")
 _LONGEST = 8 << 20
-"""Bytes of one owner's file, packed; a cache of 10,000 entries takes some 0.6 MB."""
+"""Bytes of one owner's file, packed; a cache of 10,000 entries takes some 0.8 MB."""
 _LONGEST_PLAIN = 48 << 20
 _MOST_ENTRIES = 64_000
 _MOST_TEXT = 12 << 20
