@@ -1,5 +1,6 @@
 """Measuring caches: their entries, and the filesystems they are on. Nothing here can write."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ from cachewarden.ecosystems.known import Known, others, told
 from cachewarden.ecosystems.trees import reason
 from cachewarden.model.caches import Cache, Entry, Filesystem, MeasuredCache, Problem
 from cachewarden.model.units import Instant, within_time
-from cachewarden.system.ports import Files, Folder, Processes
+from cachewarden.system.ports import Files, Folder, Mount, Processes
 
 
 def measure_cache(
@@ -87,8 +88,12 @@ def _within_time(entry: Entry) -> Entry:
 
 def filesystem_of(files: Files, path: str) -> Filesystem:
     """The filesystem that holds an existing path, as an ordinary user finds it; OSError when it is gone."""
-    status = files.stat(path)
-    mount, space = files.mount_of(path), files.space(path)
+    return filesystem_on(files, files.mount_of(path), files.stat(path), path)
+
+
+def filesystem_on(files: Files, mount: Mount, status: os.stat_result | None, path: str) -> Filesystem:
+    """The same where the mount and the status of ``path`` are known already."""
+    space = files.space(path)
     return Filesystem(
         device=status.st_dev if status else -1,
         mount=mount.mount,

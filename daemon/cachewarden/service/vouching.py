@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from cachewarden.measure import filesystem_on
 from cachewarden.model.caches import Filesystem, Look, Owner
 from cachewarden.system.ports import Files, Mount
 
@@ -73,21 +74,7 @@ class _Disks:
 
     def _measured(self, mount: Mount) -> Filesystem | None:
         status = self._files.stat(mount.mount) if self._files.is_roots_alone(mount.mount) else None
-        if status is None:
-            return None
-        space = self._files.space(mount.mount)
-        return Filesystem(
-            device=status.st_dev,
-            mount=mount.mount,
-            type=mount.type,
-            total=space.total,
-            free=space.free,
-            inodes_total=space.inodes_total,
-            inodes_free=space.inodes_free,
-            tracks_atime=mount.tracks_atime,
-            read_only=mount.read_only,
-            atime_daily=mount.relatime,
-        )
+        return filesystem_on(self._files, mount, status, mount.mount) if status else None
 
 
 def _private(owner: Owner, device: int) -> int:
