@@ -66,10 +66,11 @@ def test_no_figure_makes_a_worth_that_is_no_number(
 def test_whatever_is_said_there_is_one_order(told: list[Entry], order: Order, chance: object) -> None:
     entries = [replace(each, path=f"{number}") for number, each in enumerate(told)]
     seen = cache(*entries)
-    sorting = Appraiser(snapshot(seen), settings()).sorting(order)
-    forwards = sorted(((seen, each) for each in entries), key=sorting)
-    backwards = sorted(((seen, each) for each in reversed(entries)), key=sorting)
+    found = [(seen, each) for each in entries]
+    appraiser = Appraiser(snapshot(seen), settings())
+    forwards, backwards = (appraiser.ordered(order, each, lambda _: ()) for each in (found, found[::-1]))
     assert forwards == backwards
+    assert sorted(entry.path for _, entry in forwards) == sorted(each.path for each in entries)
 
 
 def test_what_one_says_of_an_inode_does_not_make_anothers_entry_go_for_nothing() -> None:

@@ -281,8 +281,8 @@ def test_at_most_one_entry_goes_beyond_until_and_none_for_nothing(
     assert rule.free_space
     until = max(rule.free_space.start.of(100), rule.free_space.stop.of(100))
     found = [(each, one) for each in seen.caches for one in each.entries]
-    key = Appraiser(seen, settings(rule)).sorting(rule.order)
-    order = [(each.cache.owner.uid, one.path) for each, one in sorted(found, key=key)]
+    ordered = Appraiser(seen, settings(rule)).ordered(rule.order, found, lambda _: ())
+    order = [(each.cache.owner.uid, one.path) for each, one in ordered]
     if gone:
         last = max(gone, key=order.index)
         assert disk.free + world.freed(gone - {last})[0] < until

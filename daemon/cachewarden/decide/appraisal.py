@@ -1,13 +1,20 @@
 """What entries are worth and in which order they go, with all that a snapshot and the settings say."""
 
-from cachewarden.decide.choice import SORTING, Candidate, Sorting, cheapest_first, why_it_stays
+import heapq
+import itertools
+from collections.abc import Callable, Container
+
+from cachewarden.decide.choice import SORTING, Candidate, SortKey, cheapest_first, why_it_stays
 from cachewarden.decide.ledger import CacheKey, key_of
+from cachewarden.decide.partners import Partners
 from cachewarden.decide.shelf import Shelf
 from cachewarden.decide.worth import Circumstances, Worth, usual, worth
 from cachewarden.model.caches import Entry, MeasuredCache, Snapshot
 from cachewarden.model.policies import Offline, Order, Policy, Settings
 from cachewarden.model.worth import Regain
 
+Gone = Callable[[MeasuredCache], Container[str]]
+"""The paths that earlier decisions took of a cache."""
 _NEEDS_NETWORK = {Regain.DOWNLOAD, Regain.BUILD}
 
 
@@ -21,18 +28,29 @@ class Appraiser:
         self._keeps_downloads = settings.offline is Offline.KEEP_DOWNLOADS and not snapshot.online
         self._circumstances = Circumstances(snapshot.taken_at, settings.link_speed, snapshot.online)
         self._shelves: dict[CacheKey, Shelf] = {}
+        self._partners: dict[CacheKey, Partners] = {}
         self._values: dict[int, tuple[Entry, float]] = {}
         """By ``id``, which stays an entry's own while the entry is kept here."""
 
     def worth(self, cache: MeasuredCache, entry: Entry) -> Worth:
         """Of one entry, with every factor."""
         shelf = self._shelf(cache)
-        superseded, built = shelf.superseded(entry), shelf.is_built(entry)
+        superseded, built = shelf.superseded(entry), bool(shelf.built_of(entry))
         return worth(entry, self._circumstances, superseded=superseded, built=built)
 
-    def sorting(self, order: Order) -> Sorting:
-        """What the entries are sorted by: what goes first comes first."""
-        return SORTING.get(order) or cheapest_first(self._value)
+    def ordered(self, order: Order, found: list[Candidate], gone: Gone) -> list[Candidate]:
+        """What goes first comes first; by cost, each as it is once those before it, and the ``gone``, are gone."""
+        if sorting := SORTING.get(order):
+            return sorted(found, key=sorting)
+        ranked = sorted(found, key=self._key)
+        caches = {key_of(cache): cache for cache, _ in found}
+        partners = {key: known for key, cache in caches.items() if (known := self._partners_in(cache))}
+        if not partners:
+            return ranked
+        queue = _Queue(partners, gone, self._key_alone)
+        for candidate in ranked:
+            queue.add(candidate, self._key(candidate))
+        return queue.finished()
 
     def why_it_stays(self, policy: Policy, cache: MeasuredCache, entry: Entry) -> str | None:
         """The reason why the policy must not take an entry that it speaks of."""
@@ -42,6 +60,16 @@ class Appraiser:
         if self._keeps_downloads and (entry.facts or usual(entry.kind)).regain in _NEEDS_NETWORK:
             return "there is no network to get it back from now (offline: keep-downloads)"
         return None
+
+    def _key(self, candidate: Candidate) -> SortKey:
+        return cheapest_first(self._value(candidate), candidate)
+
+    def _key_alone(self, candidate: Candidate) -> SortKey:
+        """Of an entry whose partners are gone."""
+        cache, entry = candidate
+        superseded = self._shelf(cache).superseded(entry)
+        alone = worth(self._partners_in(cache).alone(entry), self._circumstances, superseded=superseded)
+        return cheapest_first(alone.value, candidate)
 
     def _value(self, candidate: Candidate) -> float:
         """Computed once, however many policies ask."""
@@ -55,3 +83,52 @@ class Appraiser:
         if key not in self._shelves:
             self._shelves[key] = Shelf(cache)
         return self._shelves[key]
+
+    def _partners_in(self, cache: MeasuredCache) -> Partners:
+        key = key_of(cache)
+        if key not in self._partners:
+            self._partners[key] = Partners(cache, self._shelf(cache))
+        return self._partners[key]
+
+
+class _Queue:
+    """Takes candidates in the order of what they are worth, and makes those wait that what went before made dearer.
+
+    Nothing gets cheaper by what goes, so whoever waits has its place further back, and each waits once at most.
+    """
+
+    def __init__(self, partners: dict[CacheKey, Partners], gone: Gone, alone: Callable[[Candidate], SortKey]) -> None:
+        """``alone`` tells where a candidate stands whose partners are gone."""
+        self._partners = partners
+        self._gone = gone
+        self._alone = alone
+        self._order: list[Candidate] = []
+        self._taken: set[tuple[CacheKey, str]] = set()
+        self._waiting: list[tuple[SortKey, int, Candidate]] = []
+        self._number = itertools.count()
+
+    def add(self, candidate: Candidate, key: SortKey) -> None:
+        """The next one by its own ``key``."""
+        while self._waiting and self._waiting[0][0] < key:
+            self._take(heapq.heappop(self._waiting)[2])
+        if self._is_alone(candidate):
+            heapq.heappush(self._waiting, (max(key, self._alone(candidate)), next(self._number), candidate))
+        else:
+            self._take(candidate)
+
+    def finished(self) -> list[Candidate]:
+        """All of them, in their order."""
+        self._order += [heapq.heappop(self._waiting)[2] for _ in range(len(self._waiting))]
+        return self._order
+
+    def _take(self, candidate: Candidate) -> None:
+        self._order.append(candidate)
+        self._taken.add((key_of(candidate[0]), candidate[1].path))
+
+    def _is_alone(self, candidate: Candidate) -> bool:
+        cache, entry = candidate
+        key = key_of(cache)
+        partners = self._partners.get(key)
+        others = partners.of(entry) if partners else ()
+        gone = self._gone(cache)
+        return bool(others) and all(path in gone or (key, path) in self._taken for path in others)

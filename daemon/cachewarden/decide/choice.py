@@ -17,7 +17,8 @@ _PRECISION = ((604_800, 86_400), (86_400, 3_600), (3_600, 60))
 """From so many seconds on, so many are one step."""
 
 
-Sorting = Callable[[Candidate], tuple[float | str, ...]]
+SortKey = tuple[float | str, ...]
+Sorting = Callable[[Candidate], SortKey]
 SORTING: dict[Order, Sorting] = {
     Order.LEAST_RECENTLY_USED: lambda c: (used(c[1]), c[1].rank, c[0].cache.path, c[1].path, c[0].cache.owner.uid),
     Order.OLDEST: lambda c: (c[1].modified, c[1].rank, c[0].cache.path, c[1].path, c[0].cache.owner.uid),
@@ -55,9 +56,10 @@ def _matchers(glob: str) -> tuple[_Matcher, _Matcher | None]:
     return re.compile(translate(normal(name))).match, versions
 
 
-def cheapest_first(value: Callable[[Candidate], float]) -> Sorting:
-    """The order of ``worth``, given what each entry is worth for each byte that it frees."""
-    return lambda c: (value(c), c[1].rank, used(c[1]), c[0].cache.path, c[1].path, c[0].cache.owner.uid)
+def cheapest_first(value: float, candidate: Candidate) -> SortKey:
+    """Where an entry stands in the order of ``worth``, given what it is worth for each byte that it frees."""
+    cache, entry = candidate
+    return value, entry.rank, used(entry), cache.cache.path, entry.path, cache.cache.owner.uid
 
 
 def why_it_stays(policy: Policy, keep: Keep, entry: Entry, now: Instant, shelf: Shelf | None = None) -> str | None:

@@ -83,7 +83,7 @@ def eligible(draft: Draft, goal: Goal, stuck: _Stuck = frozenset()) -> tuple[lis
                 found.append((cache, entry))
             else:
                 stays[where(cache, entry)] = reason
-    return sorted(found, key=draft.appraiser.sorting(policy.order)), stays
+    return draft.appraiser.ordered(policy.order, found, draft.ledger.gone_of), stays
 
 
 def _attempt(draft: Draft, goal: Goal, stuck: _Stuck, outlook: Outlook) -> _Attempt | None:

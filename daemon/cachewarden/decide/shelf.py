@@ -1,6 +1,7 @@
 """Which versions of a package lie in a cache, and which of them are the newest."""
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from cachewarden.model.caches import Entry, Kind, MeasuredCache
@@ -37,11 +38,15 @@ class Shelf:
             name: sorted({version_key(each) for each in those}) for name, those in found.items() if len(those) > 1
         }
         self._single = found.keys() - self._known.keys()
-        self._built = {
-            (normal(entry.name), entry.version)
-            for entry in cache.entries
-            if entry.kind is Kind.BUILT_WHEEL and entry.name and entry.version
-        }
+        self._built: dict[tuple[str, str], list[str]] = {}
+        for entry in cache.entries:
+            if entry.kind is Kind.BUILT_WHEEL and entry.name and entry.version:
+                self._built.setdefault((normal(entry.name), entry.version), []).append(entry.path)
+
+    @property
+    def has_built(self) -> bool:
+        """Whether any wheel here was built."""
+        return bool(self._built)
 
     def superseded(self, entry: Entry) -> bool:
         """Whether a newer version of its package is here."""
@@ -50,11 +55,11 @@ class Shelf:
         keys = self._known.get(normal(entry.name))
         return keys is not None and version_key(entry.version) < keys[-1]
 
-    def is_built(self, entry: Entry) -> bool:
-        """Whether a download is the source of a wheel that was built and lies here."""
-        if not self._built or entry.kind is not Kind.DOWNLOAD or not entry.name:
-            return False
-        return (normal(entry.name), entry.version) in self._built
+    def built_of(self, entry: Entry) -> Sequence[str]:
+        """The paths of the wheels that were built of a download and lie here."""
+        if not self._built or entry.kind is not Kind.DOWNLOAD or not entry.name or not entry.version:
+            return ()
+        return self._built.get((normal(entry.name), entry.version), ())
 
     def among_newest(self, entry: Entry, count: int) -> bool:
         """Whether its version is one of the ``count`` newest here."""

@@ -4,11 +4,10 @@ from cachewarden.ecosystems import conda_config
 from cachewarden.ecosystems.base import Context, Edit, Guard, InForce, Located, Measured, Surroundings
 from cachewarden.ecosystems.known import Known
 from cachewarden.ecosystems.trees import is_folder
-from cachewarden.model.caches import OWN_NAMES, Cache, Kind
+from cachewarden.model.caches import ARCHIVE_ENDINGS, OWN_NAMES, Cache, Kind
 from cachewarden.system.ports import Folder
 
 SCHEMES = {"http", "https", "file", "ftp", "s3", "oci"}
-TARBALL_ENDINGS = (".conda", ".tar.bz2")
 _MARKS = {"urls.txt", "urls"}
 _NESTED = 6
 
@@ -68,7 +67,7 @@ class Conda:
 
     def opened(self, path: str) -> str | None:
         """An archive is opened to be extracted. Packages are linked, which opens nothing: see ``conda_worth``."""
-        return path if "/" not in path and path.endswith(TARBALL_ENDINGS) else None
+        return path if "/" not in path and path.endswith(ARCHIVE_ENDINGS) else None
 
     def busy(self, cache: Cache, context: Context) -> str | None:
         """See ``conda_measure``."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from cachewarden.ecosystems.conda import SCHEMES, TARBALL_ENDINGS
+from cachewarden.ecosystems.conda import SCHEMES
 from cachewarden.ecosystems.conda_worth import NOWHERE, Origin, Worth, distribution_of, origin_of
 from cachewarden.ecosystems.known import Known, Settled, mark_of
 from cachewarden.ecosystems.linked import LinkTable, Unmet
@@ -19,7 +19,7 @@ from cachewarden.ecosystems.trees import (
     tolerant_size,
     weigh_strangers,
 )
-from cachewarden.model.caches import TRASH, Entry, Kind, Part, Problem
+from cachewarden.model.caches import ARCHIVE_ENDINGS, TRASH, Entry, Kind, Part, Problem
 from cachewarden.model.units import Bytes, Inodes, Instant
 from cachewarden.model.worth import Facts, Regain
 from cachewarden.system.ports import Folder, Node
@@ -137,7 +137,7 @@ class PackagesFolder:
         return True
 
     def _file(self, node: Node, path: str, names: Names) -> None:
-        if node.name.endswith(TARBALL_ENDINGS):
+        if node.name.endswith(ARCHIVE_ENDINGS):
             if not self._is_known(node, path, Kind.TARBALL, names):
                 self._add(Draft(path, Kind.TARBALL, [node], mark=self._mark(node, names)))
         elif node.name.endswith(DEBRIS_ENDINGS):
@@ -338,7 +338,7 @@ class PackagesFolder:
 
 
 def _archives_of(distribution: str) -> list[str]:
-    return [distribution + ending for ending in TARBALL_ENDINGS]
+    return [distribution + ending for ending in ARCHIVE_ENDINGS]
 
 
 def _in_use(outside: int) -> str | None:

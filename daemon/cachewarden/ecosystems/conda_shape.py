@@ -5,9 +5,9 @@ Asked just before removal: the request may come from a service that somebody has
 
 import re
 
-from cachewarden.ecosystems.conda import SCHEMES, TARBALL_ENDINGS
+from cachewarden.ecosystems.conda import SCHEMES
 from cachewarden.ecosystems.conda_entries import DEBRIS_ENDINGS, DEEPEST_CHANNEL
-from cachewarden.model.caches import TRASH, Entry, Kind
+from cachewarden.model.caches import ARCHIVE_ENDINGS, TRASH, Entry, Kind
 
 _INDEX = re.compile(r"[0-9a-f]{8}(\.info)?(\.json|\.msgpack\.zst|\.state\.json|\.solv|\.json\.zst|\.jlap)")
 _SHARDS = re.compile(r"repodata_shards\.db[^/]*")
@@ -30,7 +30,7 @@ def is_an_entry(entry: Entry) -> bool:
         return False
     if entry.kind is Kind.PACKAGE:
         return entry.tree and name not in {TRASH, ".trash", ".logs", "cache"}
-    endings = {Kind.TARBALL: TARBALL_ENDINGS, Kind.DEBRIS: DEBRIS_ENDINGS}.get(entry.kind)
+    endings = {Kind.TARBALL: ARCHIVE_ENDINGS, Kind.DEBRIS: DEBRIS_ENDINGS}.get(entry.kind)
     return not entry.tree and bool(endings and name.endswith(endings))
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from cachewarden.ecosystems.base import Context
-from cachewarden.model.caches import Cache, is_private
+from cachewarden.model.caches import ARCHIVE_ENDINGS, Cache, is_private, unpacked_of
 from cachewarden.model.units import NANOSECONDS, Bytes, Instant
 from cachewarden.model.worth import Facts, Regain, Signal
 from cachewarden.system.ports import Files, Folder
@@ -30,7 +30,6 @@ MOST_USES = 1000
 _LONGEST_URLS = 4 << 20
 _LARGEST_DOWNLOAD = 100 * 1000**3
 _HEAD = re.compile(r"==> (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) <==")
-_ENDINGS = (".conda", ".tar.bz2")
 _NAMES_FROM_HERE = {"<unknown>", "local", "unknown", "@"}
 """Channels of packages that were installed from a file (conda's ``UNKNOWN_CHANNEL``), or built here."""
 _SLACK = 3600 * NANOSECONDS
@@ -94,17 +93,14 @@ def addresses(folder: Folder) -> Addresses:
     found = Addresses(whole=size <= _LONGEST_URLS)
     for line in data.decode("utf-8", "replace").splitlines():
         name = line.strip().rpartition("/")[2]
-        if name.endswith(_ENDINGS):
+        if name.endswith(ARCHIVE_ENDINGS):
             found.remote[distribution_of(name)] = is_remote(line)  # the last one counts: it is where it came from
     return found
 
 
 def distribution_of(name: str) -> str:
     """``name-version-build`` of a package's folder or its archive."""
-    for ending in _ENDINGS:
-        if name.endswith(ending):
-            return name.removesuffix(ending)
-    return name
+    return unpacked_of(name) or name
 
 
 # ---------------------------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ MARKER = ".cachewarden-relocated"
 """The file at the top of a destination that says whose it is: where it cannot be read, the disk is not here."""
 COPYING = ".cachewarden-copying"
 """The folder at the top of a cache that is copied to, for what is no part of it yet."""
+ARCHIVE_ENDINGS = (".conda", ".tar.bz2")
+"""Of conda's archives; without them it is the path of the package that is unpacked of it."""
 OWN_NAMES = frozenset({MARKER, TRASH, COPYING})
 """What cachewarden itself puts at the top of a cache; no tool minds it."""
 
@@ -28,6 +30,11 @@ class Kind(StrEnum):
     TARBALL = "tarball"
     PACKAGE = "package"
     BUILT_WHEEL = "built-wheel"
+
+
+def unpacked_of(archive: str) -> str:
+    """The path of the package that is unpacked of an archive of conda's; empty for any other path."""
+    return next((archive.removesuffix(each) for each in ARCHIVE_ENDINGS if archive.endswith(each)), "")
 
 
 @dataclass(frozen=True, slots=True)

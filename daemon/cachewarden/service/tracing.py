@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from cachewarden.model.caches import Cache, Entry, Kind, MeasuredCache
+from cachewarden.model.caches import Cache, Entry, Kind, MeasuredCache, unpacked_of
 from cachewarden.model.policies import Watch
 from cachewarden.model.text import printable
 from cachewarden.model.units import NANOSECONDS, Instant
@@ -30,7 +30,6 @@ _LONGEST = 512
 _LARGEST = 2**53
 _LONGEST_BUILD = 30 * 86_400
 _ABOUT = "recorded by the service"
-_ENDINGS = (".conda", ".tar.bz2")
 _AHEAD = 86_400
 """Seconds by which the last event may be in the future: beyond that the clock was wrong, and a new trace begins."""
 
@@ -84,7 +83,7 @@ class Tracing:
         if known is None or self._whole or used - known.last_used >= EVERY:
             source_of = None
             if entry.kind is Kind.TARBALL:
-                package = next((entry.path.removesuffix(each) for each in _ENDINGS if entry.path.endswith(each)), "")
+                package = unpacked_of(entry.path)
                 source_of = self._key(package) if package in paths else None
             self._add(Want(_seconds(Instant(min(used, now))), item, source_of, entry.signal))
         elif item.place in self._installed and item.installed is False:
