@@ -125,6 +125,7 @@ def test_a_policy_that_is_wrong_is_bad_configuration(place: Place) -> None:
     [
         (), ("a.jsonl", "--scene", "pi"), ("--scene", "lab"), ("--scene", "pi", "--seed", "-1"),
         ("--scene", "pi", "--seed", "x"), ("--scene", "pi", "--capacity", "10"), ("a.jsonl", "--write", "b.jsonl"),
+        ("--scene", "pi", "--write", "b.jsonl", "--compare"), ("--scene", "pi", "--write", "b.jsonl", "--json"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_wrong_usage(place: Place, words: tuple[str, ...]) -> None:

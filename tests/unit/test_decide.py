@@ -68,7 +68,7 @@ def test_an_earlier_reason_to_stay_is_no_reason_for_a_later_policy() -> None:
 def test_the_first_reason_to_stay_is_told() -> None:
     rules = [policy("old", unused_for=60 * DAY), policy("older", unused_for=90 * DAY)]
     decided = plan(snapshot(cache(entry("a", used=DAY))), *rules)
-    assert reasons(decided) == {f"{PATH}/a": "last used 1d ago, the policy waits for 8w4d"}
+    assert reasons(decided) == {f"{PATH}/a": "last used 1d ago, the policy waits for 60d"}
 
 
 def test_an_entry_that_is_told_twice_goes_once() -> None:
@@ -141,7 +141,7 @@ def test_a_policy_acts_when_it_is_due() -> None:
         (policy(kinds=[Kind.DEBRIS]), "satisfied: all entries of kind debris go: there are none"),
         (
             policy(kinds=[Kind.DOWNLOAD, Kind.INDEX], unused_for=60 * DAY),
-            "satisfied: all entries of kind index or download unused for 8w4d go: none may go; 3 must stay",
+            "satisfied: all entries of kind index or download unused for 60d go: none may go; 3 must stay",
         ),
         (policy(packages=("numpy",)), "triggered: all entries of numpy go: 2 of them, 2 MiB; 1 must stay"),
         (policy(match=Match(owners=("bob",))), "satisfied: no cache matches"),

@@ -92,10 +92,10 @@ def test_by_hand_nothing_is_too_new_not_even_from_the_future() -> None:
     ("used", "written", "reason"),
     [
         (60 * DAY, 90 * DAY, None),
-        (60 * DAY - 1, 90 * DAY, "last used 8w3d ago, the policy waits for 8w4d"),
+        (60 * DAY - 1, 90 * DAY, "last used 8w3d ago, the policy waits for 60d"),
         (None, 60 * DAY, None),
-        (None, 30 * DAY, "written 4w2d ago, the policy waits for 8w4d"),
-        (-2 * HOUR, 90 * DAY, "last used 2h in the future, the policy waits for 8w4d"),
+        (None, 30 * DAY, "written 4w2d ago, the policy waits for 60d"),
+        (-2 * HOUR, 90 * DAY, "last used 2h in the future, the policy waits for 60d"),
     ],
 )
 def test_what_was_used_lately_is_left_to_its_user(used: int | None, written: int, reason: str | None) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cachewarden.model.caches import Kind
 from cachewarden.model.policies import LINK_SPEED, Policy, Settings
 from cachewarden.model.regaining import is_package_name
-from cachewarden.model.units import Bytes, Instant, Seconds, human_bytes, human_span, seconds_between
+from cachewarden.model.units import Bytes, Instant, Seconds, exact_span, human_bytes, seconds_between
 from cachewarden.system.regrets import Regret, Removals
 
 _LITTLE = 0.05
@@ -164,7 +164,7 @@ def _loosen(policies: Sequence[OfPolicy], settings: Settings | None) -> Iterator
 def _ways(policy: Policy) -> Iterator[str]:
     """What makes a policy take less, of what it has. That the disk would be fuller then goes without saying."""
     if policy.unused_for is not None:
-        yield f"an unused_for longer than {human_span(policy.unused_for)} takes less"
+        yield f"an unused_for longer than {exact_span(policy.unused_for)} takes less"
     if policy.size is not None:
         yield "higher marks of its size leave more"
     if policy.free_space is not None and policy.free_space.start != policy.free_space.stop:

@@ -9,7 +9,7 @@ from cachewarden.decide.shelf import NO_PACKAGE, Shelf, normal
 from cachewarden.decide.worth import used
 from cachewarden.model.caches import Entry, MeasuredCache
 from cachewarden.model.policies import Keep, Order, Policy
-from cachewarden.model.units import Instant, human_span, seconds_between
+from cachewarden.model.units import Instant, exact_span, human_span, seconds_between
 from cachewarden.model.worth import Signal
 
 Candidate = tuple[MeasuredCache, Entry]
@@ -75,9 +75,9 @@ def why_it_stays(policy: Policy, keep: Keep, entry: Entry, now: Instant, shelf: 
         return reason
     age = seconds_between(entry.modified, now)
     if keep.newer_than and age < keep.newer_than:
-        return f"written {_ago(age)}, kept for {human_span(keep.newer_than)} (keep.newer_than)"
+        return f"written {_ago(age)}, kept for {_exactly(keep.newer_than)} (keep.newer_than)"
     if policy.unused_for is not None and seconds_between(used(entry), now) < policy.unused_for:
-        return f"{_last_used(entry, now)}, the policy waits for {human_span(policy.unused_for)}"
+        return f"{_last_used(entry, now)}, the policy waits for {_exactly(policy.unused_for)}"
     return None
 
 
@@ -117,6 +117,11 @@ def _without_versions(globs: tuple[str, ...]) -> tuple[str, ...]:
 def _last_used(entry: Entry, now: Instant) -> str:
     known = entry.last_used is not None and (entry.signal is not Signal.WRITTEN or entry.last_used > entry.modified)
     return f"{'last used' if known else 'written'} {_ago(seconds_between(used(entry), now))}"
+
+
+@lru_cache(maxsize=64)
+def _exactly(seconds: int) -> str:
+    return exact_span(seconds)
 
 
 @lru_cache(maxsize=2048)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from cachewarden.model.caches import Kind
 from cachewarden.model.plans import Standing, State
 from cachewarden.model.policies import Policy
-from cachewarden.model.units import human_bytes, human_span
+from cachewarden.model.units import exact_span, human_bytes
 
 _MOST = 3
 """Places told one by one; a lab server has hundreds."""
@@ -26,7 +26,7 @@ def sort_of(policy: Policy) -> str:
     if policy.packages:
         words.append(f"of {' or '.join(policy.packages)}")
     if policy.unused_for is not None:
-        words.append(f"unused for {human_span(policy.unused_for)}")
+        words.append(f"unused for {exact_span(policy.unused_for)}")
     return " ".join(words)
 
 

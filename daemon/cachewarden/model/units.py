@@ -45,6 +45,12 @@ def human_span(seconds: int) -> str:
     return "".join(words[:2]) or "0s"
 
 
+def exact_span(seconds: int) -> str:
+    """``5184000`` -> ``60d``, as a policy has it: the largest unit of ``w d h m s`` that it is a multiple of."""
+    letter, length = next(each for each in _SPANS if seconds % each[1] == 0) if seconds else _SPANS[-1]
+    return f"{seconds // length}{letter}"
+
+
 def within_time(moment: int) -> Instant:
     """The nearest time that can be told and kept: any user can give a file one in the year 9999."""
     return Instant(max(-_LAST, min(moment, _LAST)))

@@ -79,6 +79,10 @@ def _write(session: Session) -> int:
     given = session.options
     if given.scene is None:
         raise UsageError("--write needs --scene: there is a file of this trace already")
+    if given.policy is not None or given.compare or given.json:
+        raise UsageError(
+            "--write only writes the trace: nothing is simulated for --policy, --compare or --json to tell"
+        )
     from cachewarden.simulate.trace import header, line
 
     trace = _trace(session)
