@@ -62,6 +62,21 @@ def test_the_factors_that_are_shown_make_up_the_worth() -> None:
     assert worth["value"] == product
 
 
+def test_what_another_entry_makes_cheap_is_told_with_what_it_is_without_that() -> None:
+    archive = replace(
+        entry("six-1-0.conda", kind=Kind.TARBALL, name="six", used=int(3.5 * DAY)), facts=replace(ONE, standing=True)
+    )
+    package = entry("six-1-0", kind=Kind.PACKAGE, name="six")
+    told = explainer(cache(package, archive), policy(size=marks("9%")))
+    screen = shown(told, "six-1-0.conda")
+    assert "its package is unpacked beside it: x 0.2" in screen
+    assert "once six-1-0 is gone: worth 2.2 s" in screen
+    assert "once" not in shown(told, "six-1-0").split("freed (cheapest-first)")[1]
+    found = told.entries("six-1-0.conda")
+    (document,) = json.loads(documents.text(json_explain.explained([], [], found, []), pretty=False))["entries"]
+    assert document["worth"]["alone"] == {"value": 5 * document["worth"]["value"], "without": ["six-1-0"]}
+
+
 def test_what_may_come_back_on_top_is_shown_wherever_what_is_freed_is() -> None:
     one = replace(entry("a", name="six"), maybe=Bytes(3 * MIB), held_open=Bytes(MIB), size=Bytes(5 * MIB))
     told = explainer(cache(one), policy("all"))

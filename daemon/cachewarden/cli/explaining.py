@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cachewarden.decide.appraisal import Appraiser
+from cachewarden.decide.appraisal import Alone, Appraiser
 from cachewarden.decide.choice import Candidate, concerns, names_match
 from cachewarden.decide.foretelling import Foreteller, Place
 from cachewarden.decide.goals import matches
@@ -24,7 +24,7 @@ _FIRST = 10
 class Verdict:
     """An entry, the policy that takes it (``None``: it stays) and why.
 
-    ``worth`` and ``places`` tell where it stands in the order of the policies that may take it.
+    ``worth``, ``alone`` and ``places`` tell where it stands in the order of the policies that may take it.
     """
 
     cache: MeasuredCache
@@ -33,6 +33,7 @@ class Verdict:
     reasons: tuple[str, ...]
     worth: Worth
     places: tuple[Place, ...] = ()
+    alone: Alone | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +117,12 @@ class Explainer:
 
     def _verdict(self, cache: MeasuredCache, entry: Entry) -> Verdict:
         worth = self._foreteller.worth(cache, entry)
-        if going := self._goes.get((cache.cache.path, entry.path)):
-            return Verdict(cache, entry, going[0], (going[1],), worth, self._places(cache, entry))
         if entry.hold is not None:
             return Verdict(cache, entry, None, (entry.hold,), worth)
-        return Verdict(cache, entry, None, tuple(self._standings(cache, entry)), worth, self._places(cache, entry))
+        stands = self._places(cache, entry), self._foreteller.alone(cache, entry)
+        if going := self._goes.get((cache.cache.path, entry.path)):
+            return Verdict(cache, entry, going[0], (going[1],), worth, *stands)
+        return Verdict(cache, entry, None, tuple(self._standings(cache, entry)), worth, *stands)
 
     def _places(self, cache: MeasuredCache, entry: Entry) -> tuple[Place, ...]:
         return tuple(

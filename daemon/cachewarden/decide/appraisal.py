@@ -3,6 +3,7 @@
 import heapq
 import itertools
 from collections.abc import Callable, Container
+from typing import NamedTuple
 
 from cachewarden.decide.choice import SORTING, Candidate, SortKey, cheapest_first, why_it_stays
 from cachewarden.decide.ledger import CacheKey, key_of
@@ -16,6 +17,13 @@ from cachewarden.model.worth import Regain
 Gone = Callable[[MeasuredCache], Container[str]]
 """The paths that earlier decisions took of a cache."""
 _NEEDS_NETWORK = {Regain.DOWNLOAD, Regain.BUILD}
+
+
+class Alone(NamedTuple):
+    """What an entry is ``worth`` once ``others``, paths in its cache, are gone."""
+
+    worth: Worth
+    others: tuple[str, ...]
 
 
 class Appraiser:
@@ -37,6 +45,12 @@ class Appraiser:
         shelf = self._shelf(cache)
         superseded, built = shelf.superseded(entry), bool(shelf.built_of(entry))
         return worth(entry, self._circumstances, superseded=superseded, built=built)
+
+    def alone(self, cache: MeasuredCache, entry: Entry) -> Alone | None:
+        """What it is worth without those that make it cheap, if there are any."""
+        others = self._partners_in(cache).of(entry)
+        without = self._worth_alone(cache, entry) if others else None
+        return Alone(without, tuple(others)) if without and without.value > self.worth(cache, entry).value else None
 
     def ordered(self, order: Order, found: list[Candidate], gone: Gone) -> list[Candidate]:
         """What goes first comes first; by cost, each as it is once those before it, and the ``gone``, are gone."""
@@ -66,10 +80,11 @@ class Appraiser:
 
     def _key_alone(self, candidate: Candidate) -> SortKey:
         """Of an entry whose partners are gone."""
-        cache, entry = candidate
+        return cheapest_first(self._worth_alone(*candidate).value, candidate)
+
+    def _worth_alone(self, cache: MeasuredCache, entry: Entry) -> Worth:
         superseded = self._shelf(cache).superseded(entry)
-        alone = worth(self._partners_in(cache).alone(entry), self._circumstances, superseded=superseded)
-        return cheapest_first(alone.value, candidate)
+        return worth(self._partners_in(cache).alone(entry), self._circumstances, superseded=superseded)
 
     def _value(self, candidate: Candidate) -> float:
         """Computed once, however many policies ask."""

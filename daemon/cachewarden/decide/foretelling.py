@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from cachewarden.decide.appraisal import Alone
 from cachewarden.decide.choice import Candidate
 from cachewarden.decide.conditions import CacheSize, Condition, FreeInodes, FreeQuota, FreeSpace
 from cachewarden.decide.draft import Draft
@@ -56,6 +57,10 @@ class Foreteller:
     def worth(self, cache: MeasuredCache, entry: Entry) -> Worth:
         """What the entry is worth, with every factor."""
         return self._draft.appraiser.worth(cache, entry)
+
+    def alone(self, cache: MeasuredCache, entry: Entry) -> Alone | None:
+        """What it is worth without those that make it cheap, if there are any."""
+        return self._draft.appraiser.alone(cache, entry)
 
     def places(self, policy: Policy, cache: MeasuredCache, entry: Entry) -> Iterator[Place]:
         """Where the policy has the entry, at each place where it may take it; none where its marks mean nothing."""

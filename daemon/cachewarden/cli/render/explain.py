@@ -15,6 +15,7 @@ from cachewarden.model.worth import Regain, Signal
 from cachewarden.system.memory import PastRemoval
 
 _MOST = 10
+_MOST_OTHERS = 3
 _MIB = 1024**2
 _SIGNS = {
     Signal.WRITTEN: "when it was written: no later use is known",
@@ -121,6 +122,13 @@ def _standing(verdict: Verdict, view: View) -> Iterator[Block]:
     for why, factor in worth.weights:
         yield Line(f"{why}: x {factor:g}", indent=4)
     yield Line(f"for {human_bytes(worth.freed)} freed", indent=4)
+    if verdict.alone:
+        others = " and ".join(view.path(path) for path in verdict.alone.others[:_MOST_OTHERS])
+        more = len(verdict.alone.others) - _MOST_OTHERS
+        gone = (
+            f"{others}{f' and {more:,} more' if more > 0 else ''} {'are' if verdict.alone.others[1:] else 'is'} gone"
+        )
+        yield Line(f"once {gone}: worth {_small(verdict.alone.worth.value * _MIB)} s", indent=4)
 
 
 def _wanted(verdict: Verdict, view: View) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from cachewarden.cli.explaining import CacheVerdict, PolicyVerdict, Verdict
 from cachewarden.cli.render.json import SCHEMA, Document, gone, listed
 from cachewarden.cli.render.words import of_cache
+from cachewarden.decide.appraisal import Alone
 from cachewarden.decide.foretelling import Place
 from cachewarden.decide.worth import Worth, usual
 from cachewarden.model.caches import Entry
@@ -55,7 +56,7 @@ def _entry(verdict: Verdict) -> Document:
         "policy": verdict.policy,
         "reasons": list(verdict.reasons),
         "places": [_place(each) for each in verdict.places],
-        "worth": _worth(verdict.worth, verdict.entry),
+        "worth": _worth(verdict.worth, verdict.entry, verdict.alone),
     }
 
 
@@ -70,8 +71,11 @@ def _place(place: Place) -> Document:
     }
 
 
-def _worth(worth: Worth, entry: Entry) -> Document:
-    """Each factor of ``cheapest-first``; ``value`` is seconds a day for each byte freed."""
+def _worth(worth: Worth, entry: Entry, alone: Alone | None) -> Document:
+    """Each factor of ``cheapest-first``; ``value`` is seconds a day for each byte freed.
+
+    ``alone``: what it is once the entries at these paths, which make it cheap, are gone.
+    """
     facts = entry.facts or usual(entry.kind)
     return {
         "value": worth.value,
@@ -86,4 +90,5 @@ def _worth(worth: Worth, entry: Entry) -> Document:
         "installed": facts.installed,
         "factors": [{"reason": why, "factor": factor} for why, factor in worth.weights],
         "freed_bytes": worth.freed,
+        "alone": {"value": alone.worth.value, "without": list(alone.others)} if alone else None,
     }
