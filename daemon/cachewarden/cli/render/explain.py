@@ -123,12 +123,12 @@ def _standing(verdict: Verdict, view: View) -> Iterator[Block]:
         yield Line(f"{why}: x {factor:g}", indent=4)
     yield Line(f"for {human_bytes(worth.freed)} freed", indent=4)
     if verdict.alone:
-        others = " and ".join(view.path(path) for path in verdict.alone.others[:_MOST_OTHERS])
-        more = len(verdict.alone.others) - _MOST_OTHERS
-        gone = (
-            f"{others}{f' and {more:,} more' if more > 0 else ''} {'are' if verdict.alone.others[1:] else 'is'} gone"
-        )
-        yield Line(f"once {gone}: worth {_small(verdict.alone.worth.value * _MIB)} s", indent=4)
+        others, value = verdict.alone.others, verdict.alone.worth.value
+        names = [view.path(path) for path in others[:_MOST_OTHERS]]
+        if len(others) > _MOST_OTHERS:
+            names.append(f"{len(others) - _MOST_OTHERS:,} more")
+        gone = f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'} gone"
+        yield Line(f"once {gone}: worth {_small(value * _MIB)} s", indent=4)
 
 
 def _wanted(verdict: Verdict, view: View) -> str:
