@@ -57,8 +57,8 @@ class Appraiser:
         if sorting := SORTING.get(order):
             return sorted(found, key=sorting)
         ranked = sorted(found, key=self._key)
-        caches = {key_of(cache): cache for cache, _ in found}
-        partners = {key: known for key, cache in caches.items() if (known := self._partners_in(cache))}
+        caches = {id(cache): cache for cache, _ in found}.values()
+        partners = {key_of(cache): known for cache in caches if (known := self._partners_in(cache))}
         if not partners:
             return ranked
         queue = _Queue(partners, gone, self._key_alone)
