@@ -164,7 +164,31 @@ def test_texts_of_which_a_worker_tells_too_much_are_not_kept(tmp_path: Path, fie
     entries = tuple(replace(entry, path=part.path) for part in parts)
     cache = replace(makers.cache(*entries), parts=parts, verified=makers.NOW)
     looks(tmp_path).keep(ANN, Look((cache,)), makers.NOW)
-    assert files_of(str(tmp_path)) == []
+    (known,) = looks(tmp_path).of(ANN, makers.NOW)
+    told_twice = field == "own_hold"  # it is why the entry is held, too
+    assert known.parts == parts[: (12 << 20) // (120_000 if told_twice else 60_000)]
+    assert [entry.path for entry in known.entries] == [part.path for part in known.parts]
+
+
+def test_of_a_cache_that_is_too_large_as_many_whole_parts_are_kept_as_there_is_room_for(tmp_path: Path) -> None:
+    one = makers.entry("a", shares=(makers.share(1),) * 4)
+    branches = [f"b{number}" for number in range(4)]
+    parts = tuple(Part(name, "mark", Bytes(1)) for name in (*branches, "small"))
+    entries = [replace(one, path=f"{name}/{number}") for name in branches for number in range(100)]
+    whole = replace(makers.cache(*entries, replace(one, path="small/1")), parts=parts, verified=makers.NOW)
+    few = EarlierLooks(str(tmp_path), free=lambda _: PLENTY, keeps=True, most=400)
+    few.keep(ANN, Look((whole, replace(whole, parts=()))), makers.NOW)
+    (known,) = looks(tmp_path).of(ANN, makers.NOW)
+    assert known.parts == (*parts[:2], parts[-1])
+    assert {entry.path for entry in known.entries} == {entry.path for entry in entries if entry.path < "b2"} | {
+        "small/1"
+    }
+    again = EarlierLooks(str(tmp_path), free=lambda _: PLENTY, keeps=True, most=400)
+    again.of(ANN, makers.NOW)
+    (file,) = files_of(str(tmp_path))
+    before = (tmp_path / file).stat().st_mtime_ns
+    again.keep(ANN, Look((whole,)), makers.NOW)
+    assert (tmp_path / file).stat().st_mtime_ns == before
 
 
 def test_a_cache_on_a_disk_that_only_its_owner_can_ask_is_known_as_well(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ look that walked it; ``plan``, ``list`` and every removal walk it again.
 
 import json
 import os
-from collections.abc import Collection, Container, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable
 from dataclasses import replace
 
 from cachewarden.model.caches import Entry, MeasuredCache, Part
@@ -44,10 +44,6 @@ class Known:
     def entries(self, path: str) -> list[Entry]:
         """Of the part at ``path``, as the files alone tell: who holds them is asked anew."""
         return [_alone(entry) for entry in self._entries.get(path, ())]
-
-    def all(self) -> Iterator[Entry]:
-        """Of all parts, each once, however often a part was told."""
-        return (_alone(entry) for own in self._entries.values() for entry in own)
 
     def entry(self, path: str) -> Entry | None:
         """Of a part that is one entry."""

@@ -8,13 +8,13 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from cachewarden import __version__
 from cachewarden.ecosystems.known import Known
-from cachewarden.model.caches import Look, MeasuredCache, Owner
+from cachewarden.model.caches import Entry, Look, MeasuredCache, Owner, Part
 from cachewarden.model.errors import WorkerError
 from cachewarden.model.units import NANOSECONDS, Instant
 from cachewarden.service.collecting import texts_of
@@ -79,8 +79,12 @@ class NothingEarlier:
 class EarlierLooks:
     """The files in ``folder``, which are the caller's own. Trouble with them is nobody's trouble."""
 
-    def __init__(self, folder: str, *, free: Callable[[str], int], keeps: bool) -> None:
-        """``free`` tells the bytes that are free where a path is; without ``keeps`` nothing is written."""
+    def __init__(self, folder: str, *, free: Callable[[str], int], keeps: bool, most: int = _MOST_ENTRIES) -> None:
+        """``free`` tells the bytes that are free where a path is; without ``keeps`` nothing is written.
+
+        ``most``: entries of one owner that are kept.
+        """
+        self._most = most
         self._folder = folder
         self._free = free
         self._keeps = keeps
@@ -106,11 +110,11 @@ class EarlierLooks:
         # A clock that was set back would keep it from being written for long.
         if not self._keeps or 0 <= now - self._kept_at.get(owner.uid, Instant(0)) < _WRITE_EVERY:
             return
-        caches = tuple(_knowable(each) for each in look.caches if each.parts)
+        caches = tuple(_fitting(look.caches, self._most))
         if self._kept.get(owner.uid) == _print(caches):
             return
         try:
-            if (not caches and not durable.is_there(self._path(owner))) or _is_too_much(caches):
+            if not caches and not durable.is_there(self._path(owner)):
                 return
             data = _written(caches)
             if len(data) > _LONGEST or not self._is_ours() or len(data) * _SHARE > self._free(self._folder):
@@ -147,26 +151,34 @@ def files_of(folder: str) -> list[str]:
         return []
 
 
-def _is_too_much(caches: tuple[MeasuredCache, ...]) -> bool:
-    """An owner's worker may tell of any number of entries, with names of any length."""
-    entries = [entry for cache in caches for entry in cache.entries]
-    count = len(entries) + sum(len(entry.shares) + len(entry.parts) for entry in entries) // 8
-    if max(count, sum(len(cache.parts) for cache in caches)) > _MOST_ENTRIES:
-        return True
-    text = sum(len(entry.path) + sum(map(len, texts_of(entry))) for entry in entries)
-    text += sum(len(part.path) + len(part.mark) for cache in caches for part in cache.parts)
-    return text + sum(len(cache.cache.path) + len(cache.cache.source) for cache in caches) > _MOST_TEXT
+def _fitting(caches: Iterable[MeasuredCache], most: int) -> Iterator[MeasuredCache]:
+    """As many parts, each with all of its entries, as may be kept of one owner's caches; the same each time.
+
+    An owner's worker may tell of any number of entries, with names of any length. Only the entries of parts are taken
+    over later; the others are few and looked at each time.
+    """
+    left, text_left = most, _MOST_TEXT
+    for cache in caches:
+        known, parts, entries = Known(cache), list[Part](), list[Entry]()
+        text_left -= len(cache.cache.path) + len(cache.cache.source)
+        for part in {each.path: each for each in cache.parts}.values():
+            own = known.entries(part.path)
+            count = 1 + len(own) + sum(len(entry.shares) + len(entry.parts) for entry in own) // 8
+            text = len(part.path) + len(part.mark)
+            text += sum(len(entry.path) + sum(map(len, texts_of(entry))) for entry in own)
+            if count <= left and text <= text_left:
+                left, text_left = left - count, text_left - text
+                parts.append(part)
+                entries += own
+        if parts:
+            # Which disk it is on the marks tell: the service has numbers of its own for disks that only their owner
+            # can ask.
+            yield replace(cache, device=0, entries=tuple(entries), parts=tuple(parts))
 
 
 def _print(caches: tuple[MeasuredCache, ...]) -> int:
     """What is the same while there is nothing to write."""
     return hash(tuple((each.cache.path, each.parts, each.verified) for each in caches))
-
-
-def _knowable(cache: MeasuredCache) -> MeasuredCache:
-    """Only the entries of parts are taken over later; the others are few and looked at each time."""
-    # Which disk it is on the marks tell: the service has numbers of its own for disks that only their owner can ask.
-    return replace(cache, device=0, entries=tuple(Known(cache).all()))
 
 
 def _written(caches: tuple[MeasuredCache, ...]) -> bytes:
