@@ -167,7 +167,7 @@ class Booted:
 
     def run(self, *words: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Runs a command in the booted system."""
-        done = subprocess.run(self.command(*words), check=False, capture_output=True, text=True, timeout=1200)
+        done = subprocess.run(self.command(*words), check=False, capture_output=True, text=True, timeout=300)
         assert not check or done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done
 
@@ -203,7 +203,7 @@ class Booted:
         os.mknod(node, stat.S_IFBLK | 0o600, os.stat(device).st_rdev)
         # By a process of outside: the system inside may not open devices.
         mount = ["nsenter", "--target", str(self._pid), "--mount", "mount", "-t", "ext4", inside, folder]
-        subprocess.run(mount, check=True, timeout=120)
+        subprocess.run(mount, check=True, timeout=240)
         return device
 
     def unmount(self, folder: str) -> None:
@@ -213,7 +213,7 @@ class Booted:
     def pull_out(self, device: str, folder: str) -> None:
         """Unmounts it, and then the device is gone as well."""
         self.unmount(folder)
-        subprocess.run(["losetup", "--detach", device], check=True, timeout=120)
+        subprocess.run(["losetup", "--detach", device], check=True, timeout=240)
         Path(f"/proc/{self._pid}/root/dev/{Path(device).name}").unlink()
 
     def property(self, name: str) -> str:

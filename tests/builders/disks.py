@@ -36,7 +36,7 @@ def _program(name: str, package: str) -> str:
 
 def _run(command: Sequence[str]) -> str:
     done = subprocess.run(
-        command, check=False, capture_output=True, text=True, timeout=120, env={"PATH": _SYSTEM_PATH, "LC_ALL": "C"}
+        command, check=False, capture_output=True, text=True, timeout=240, env={"PATH": _SYSTEM_PATH, "LC_ALL": "C"}
     )
     if done.returncode != 0:
         raise DiskUnavailableError(f"{' '.join(command)}: rc={done.returncode}: {done.stderr.strip()}")

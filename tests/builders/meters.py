@@ -115,7 +115,7 @@ def importing(modules: Sequence[str], python: str = sys.executable) -> Iterator[
             raise RuntimeError("the interpreter did not start")
         yield process.pid
     finally:
-        process.communicate(timeout=60)
+        process.communicate(timeout=240)
 
 
 def settle(root: int, seconds: float, most: float) -> bool:

@@ -133,7 +133,7 @@ def test_a_second_instance_on_the_same_state_gives_way_with_75(service: Service)
 
 def test_a_wrong_configuration_at_the_start_ends_with_78_and_every_error(service: Service) -> None:
     service.config.write_text("version: 2\npolicies: [{}]\n")
-    done = subprocess.run(service.command("daemon"), env=service.environment(), capture_output=True, timeout=120)
+    done = subprocess.run(service.command("daemon"), env=service.environment(), capture_output=True, timeout=240)
     assert done.returncode == 78
     assert done.stderr.decode().count(str(service.config)) >= 3
 
