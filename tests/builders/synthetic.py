@@ -44,11 +44,12 @@ def pip_responses(cache: Path, count: int, *, size: int = 100) -> None:
 
 def _put(path: Path, content: bytes) -> None:
     """As pip does: a purge may take a folder away that is empty, after it was made and before it is filled."""
-    while True:
+    for _ in range(1000):
         with suppress(FileNotFoundError):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
             return
+    raise FileNotFoundError(path)
 
 
 def half_packages(pkgs: Path, files: int) -> list[str]:
