@@ -203,7 +203,8 @@ class Siege(Machine):
 
     def begin(self) -> None:
         """An attack: from here on the log is looked at."""
-        self._heeded = self.log.stat().st_size
+        lines, end, _ = self._raw(0).rpartition(b"\n")  # one that is half written is heeded when it is whole
+        self._heeded = len(lines + end)
         self.start_over()
 
     def start_over(self) -> None:
