@@ -128,7 +128,7 @@ class Booted:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
-        self.wait(self._is_up, 90)
+        self.wait(self._is_up, 240)
         return self
 
     def __exit__(
@@ -137,10 +137,10 @@ class Booted:
         assert self._process
         self.run("systemctl", "poweroff", check=False)
         try:
-            self._process.wait(60)
+            self._process.wait(120)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
         shutil.rmtree(self.root, ignore_errors=True)
 
     def _is_up(self) -> bool:
@@ -153,7 +153,7 @@ class Booted:
         state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
         return state in {"running", "degraded"}
 
-    def wait(self, what: Callable[[], bool], seconds: float = 30) -> None:
+    def wait(self, what: Callable[[], bool], seconds: float = 120) -> None:
         """Until it is so; AssertionError with the journal when it does not come to pass."""
         deadline = time.monotonic() + seconds
         while not what():
@@ -167,7 +167,7 @@ class Booted:
 
     def run(self, *words: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Runs a command in the booted system."""
-        done = subprocess.run(self.command(*words), check=False, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(self.command(*words), check=False, capture_output=True, text=True, timeout=300)
         assert not check or done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done
 
@@ -194,7 +194,7 @@ class Booted:
     def plug_in(self, image: Path, folder: str) -> str:
         """A disk of its own, as a USB stick: a loop device of the image, mounted inside at ``folder``."""
         found = subprocess.run(
-            ["losetup", "--find", "--show", str(image)], check=True, capture_output=True, text=True, timeout=30
+            ["losetup", "--find", "--show", str(image)], check=True, capture_output=True, text=True, timeout=120
         )
         device = found.stdout.strip()
         inside = f"/dev/{Path(device).name}"
@@ -203,13 +203,17 @@ class Booted:
         os.mknod(node, stat.S_IFBLK | 0o600, os.stat(device).st_rdev)
         # By a process of outside: the system inside may not open devices.
         mount = ["nsenter", "--target", str(self._pid), "--mount", "mount", "-t", "ext4", inside, folder]
-        subprocess.run(mount, check=True, timeout=30)
+        subprocess.run(mount, check=True, timeout=240)
         return device
+
+    def unmount(self, folder: str) -> None:
+        """As soon as nobody is at work there: whoever has just moved or removed something may not be away yet."""
+        self.wait(lambda: self.run("umount", folder, check=False).returncode == 0)
 
     def pull_out(self, device: str, folder: str) -> None:
         """Unmounts it, and then the device is gone as well."""
-        subprocess.run(["nsenter", "--target", str(self._pid), "--mount", "umount", folder], check=True, timeout=30)
-        subprocess.run(["losetup", "--detach", device], check=True, timeout=30)
+        self.unmount(folder)
+        subprocess.run(["losetup", "--detach", device], check=True, timeout=240)
         Path(f"/proc/{self._pid}/root/dev/{Path(device).name}").unlink()
 
     def property(self, name: str) -> str:

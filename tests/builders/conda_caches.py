@@ -488,7 +488,7 @@ def environment_problems(prefix: Path) -> list[str]:
         check=True,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         cwd=prefix,
     )
     return done.stdout.splitlines()

@@ -36,7 +36,7 @@ def _program(name: str, package: str) -> str:
 
 def _run(command: Sequence[str]) -> str:
     done = subprocess.run(
-        command, check=False, capture_output=True, text=True, timeout=120, env={"PATH": _SYSTEM_PATH, "LC_ALL": "C"}
+        command, check=False, capture_output=True, text=True, timeout=240, env={"PATH": _SYSTEM_PATH, "LC_ALL": "C"}
     )
     if done.returncode != 0:
         raise DiskUnavailableError(f"{' '.join(command)}: rc={done.returncode}: {done.stderr.strip()}")
@@ -134,7 +134,7 @@ class LoopDisk:
 
     def unmount(self) -> None:
         """Take the disk away, as when it is unplugged; `mount` brings it back."""
-        _run([_program("umount", "mount"), str(self.path)])
+        unmount(self.path)
 
     def mount(self) -> None:
         """Bring back a disk that `unmount` took away."""
@@ -178,6 +178,20 @@ class LoopDisk:
         elif surplus < 0:
             os.ftruncate(descriptor, max(0, size + surplus))
         os.sync()  # btrfs and xfs free and count late
+
+
+def unmount(path: Path, seconds: float = 60) -> None:
+    """As a person does who is told that the disk is busy: a service may look at it right now. Root only."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            _run([_program("umount", "mount"), str(path)])
+        except DiskUnavailableError as error:
+            if "busy" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def _write_until_full(descriptor: int) -> None:

@@ -101,7 +101,7 @@ class Bench:
         self.stack.callback(_end, process)
         if process.stdin is None or process.stdout is None:
             raise ValueError("pipes were asked for")
-        process.stdin.write(f"{code}\nimport time\nprint(flush=True)\ntime.sleep(120)\n".encode())
+        process.stdin.write(f"{code}\nimport time\nprint(flush=True)\ntime.sleep(600)\n".encode())
         process.stdin.close()
         process.stdout.readline()
 

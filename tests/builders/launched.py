@@ -85,7 +85,7 @@ def fill(owner: Owner) -> None:
 
 def left(owner: Owner) -> list[str]:
     """What is in an owner's home and may go."""
-    return [path.name for path in Path(owner.home).rglob("*") if path.is_file() and path.name != "urls.txt"]
+    return [name for _, _, names in os.walk(owner.home) for name in names if name != "urls.txt"]
 
 
 def give(owner: Owner) -> None:

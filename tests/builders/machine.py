@@ -6,6 +6,7 @@ Nothing of it is seen outside, and nothing outside is served inside: system mode
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 COMMAND = str(Path(sys.executable).with_name("cachewarden"))
@@ -48,12 +49,13 @@ class Machine:
         return self.folder / "home" / name
 
     def give(self, path: Path, name: str) -> None:
-        """Makes a tree a user's, links themselves included."""
+        """Makes a tree a user's, links themselves included; what a service removes meanwhile is nobody's."""
         uid = self.users[name]
         os.lchown(path, uid, uid)
         for folder, folders, files in os.walk(path):
             for each in (*folders, *files):
-                os.lchown(os.path.join(folder, each), uid, uid)
+                with suppress(FileNotFoundError):
+                    os.lchown(os.path.join(folder, each), uid, uid)
 
     def arguments(self, *words: str) -> list[str]:
         """The command line that runs ``cachewarden`` in the namespace."""
@@ -69,5 +71,5 @@ class Machine:
     def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Runs one command to its end."""
         return subprocess.run(
-            self.arguments(*words), capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL
+            self.arguments(*words), capture_output=True, text=True, timeout=240, stdin=subprocess.DEVNULL
         )

@@ -46,10 +46,18 @@ def tree(root: int) -> list[int]:
     """A process and all below it, parents first."""
     found = [root]
     for pid in found:
-        with suppress(OSError):
-            for task in Path(f"/proc/{pid}/task").iterdir():
+        for task in _tasks(pid):
+            with suppress(OSError):
                 found += [int(child) for child in (task / "children").read_text().split()]
     return found
+
+
+def _tasks(pid: int) -> list[Path]:
+    """Of the threads of a process, of which each may end before it is looked at; none of one that is gone."""
+    try:
+        return list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return []
 
 
 def memory(pid: int) -> Memory:
@@ -61,9 +69,9 @@ def memory(pid: int) -> Memory:
 def effort(pid: int) -> Effort:
     """Of one process with all its threads."""
     wakeups = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        fields = _fields(task / "status")
-        wakeups += fields["voluntary_ctxt_switches"]
+    for task in _tasks(pid):
+        with suppress(OSError):
+            wakeups += _fields(task / "status")["voluntary_ctxt_switches"]
     # After the name, which may hold anything: cutime and cstime are fields 16 and 17 of proc(5).
     stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     of_children = (int(stat[13]) + int(stat[14])) / _TICKS
@@ -72,7 +80,11 @@ def effort(pid: int) -> Effort:
 
 def _nanoseconds(pid: int) -> int:
     """On a processor, all threads: the ticks of ``stat`` are too coarse for something that idles."""
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir())
+    total = 0
+    for task in _tasks(pid):
+        with suppress(OSError):
+            total += int((task / "schedstat").read_text().split()[0])
+    return total
 
 
 def threads(pid: int) -> dict[str, int]:
@@ -103,11 +115,14 @@ def importing(modules: Sequence[str], python: str = sys.executable) -> Iterator[
             raise RuntimeError("the interpreter did not start")
         yield process.pid
     finally:
-        process.communicate(timeout=10)
+        process.communicate(timeout=240)
 
 
 def settle(root: int, seconds: float, most: float) -> bool:
-    """Waits until the tree has used no processor to speak of for ``seconds``; whether that came within ``most``."""
+    """Waits until the tree has used no processor to speak of for ``seconds``; whether that came within ``most``.
+
+    One that waits for a disk uses none, and is not at rest.
+    """
     until = time.monotonic() + most
     quiet, before = time.monotonic(), _spent(root)
     while time.monotonic() - quiet < seconds:
@@ -115,15 +130,20 @@ def settle(root: int, seconds: float, most: float) -> bool:
             return False
         time.sleep(0.25)
         now = _spent(root)
-        if now[0] != before[0] or now[1] - before[1] > 10_000_000:
+        if now[0] != before[0] or now[1] - before[1] > 10_000_000 or any(map(_waits_for_a_disk, now[0])):
             quiet, before = time.monotonic(), now
     return True
 
 
+def _waits_for_a_disk(pid: int) -> bool:
+    """Whether one of its threads is in state D of proc(5)."""
+    for task in _tasks(pid):
+        with suppress(OSError):
+            if (task / "stat").read_text().rpartition(")")[2].split()[0] == "D":
+                return True
+    return False
+
+
 def _spent(root: int) -> tuple[list[int], int]:
     pids = tree(root)
-    total = 0
-    for pid in pids:
-        with suppress(OSError):
-            total += _nanoseconds(pid)
-    return pids, total
+    return pids, sum(map(_nanoseconds, pids))

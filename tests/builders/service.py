@@ -45,17 +45,30 @@ class Service:
         finally:
             if process.poll() is None:
                 process.kill()
-            process.wait(10)
+            process.wait(60)
 
     def said(self) -> str:
         return self.log.read_text()
 
+    def watches(self) -> bool:
+        """Whether each watcher has told that it watches: a file that comes earlier is of no event."""
+        return (self.state / "watching.json").exists()
 
-def eventually(what: Callable[[], bool], seconds: float = 20) -> None:
+
+def eventually(what: Callable[[], bool], seconds: float = 60) -> None:
+    """``seconds`` are those of a machine that is busy with other things, whose disks stall: no promise of ours."""
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, "it did not come to pass"
         time.sleep(0.02)
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process is over, reaped or not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in {"Z", "X"}
+    except OSError:
+        return True
 
 
 def blocks(path: Path) -> int:

@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from builders.machine import COMMAND, Machine
@@ -53,7 +54,8 @@ exec sleep infinity
 """
 _OF_ETC = ("group", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "login.defs", "nsswitch.conf", "passwd")
 READ = "the configuration was read anew"
-_PATIENCE = 60.0
+_PATIENCE = 120.0
+"""Seconds for what a test waits for; what an attack may cost others is bounded by the tests themselves."""
 
 
 def fill_pip(cache: Path, count: int = 6) -> None:
@@ -139,7 +141,7 @@ class Siege(Machine):
             os.kill(self._first, signal.SIGKILL)
         for process in (self._process, self._keeper):
             if process:
-                process.wait(20)
+                process.wait(60)
         for descriptor in self._namespaces:
             os.close(descriptor)
 
@@ -201,13 +203,19 @@ class Siege(Machine):
 
     def begin(self) -> None:
         """An attack: from here on the log is looked at."""
-        self._heeded = self.log.stat().st_size
+        lines, end, _ = self._raw(0).rpartition(b"\n")  # one that is half written is heeded when it is whole
+        self._heeded = len(lines + end)
         self.start_over()
 
     def start_over(self) -> None:
-        """Gives ann an empty home and empty hands."""
+        """Gives ann an empty home and empty hands.
+
+        An attacker who was killed ends when the kernel gets to it, and a purge that is under way makes its trash:
+        either may put something into a folder that was emptied a moment ago.
+        """
         home = self.home("ann")
-        subprocess.run(["rm", "-rf", "--one-file-system", home], check=True)
+        remove = ["rm", "-rf", "--one-file-system", str(home)]
+        wait_until(lambda: subprocess.run(remove, capture_output=True).returncode == 0, "an empty home")
         home.mkdir(mode=0o755)
         self.give(home, "ann")
 
@@ -227,7 +235,7 @@ class Siege(Machine):
 
     def do(self, *words: str) -> None:
         """Runs a program in the namespace, as root: root's means."""
-        subprocess.run(self.entering(*words), check=True, timeout=60, stdin=subprocess.DEVNULL, env=ENVIRONMENT)
+        subprocess.run(self.entering(*words), check=True, timeout=240, stdin=subprocess.DEVNULL, env=ENVIRONMENT)
 
     @contextmanager
     def mounted(self, place: str, *words: str) -> Iterator[None]:
@@ -242,7 +250,7 @@ class Siege(Machine):
     def run(self, *words: str) -> "subprocess.CompletedProcess[bytes]":  # type: ignore[override]  # bytes: raw output is what is judged
         """Runs one command of ours to its end, as root."""
         return subprocess.run(
-            self.arguments(*words), capture_output=True, timeout=120, stdin=subprocess.DEVNULL, env=ENVIRONMENT
+            self.arguments(*words), capture_output=True, timeout=240, stdin=subprocess.DEVNULL, env=ENVIRONMENT
         )
 
     def start_daemon(self) -> None:
@@ -251,7 +259,7 @@ class Siege(Machine):
             self._process = subprocess.Popen(
                 self.arguments("--verbose", "daemon"), stderr=stream, stdin=subprocess.DEVNULL, env=ENVIRONMENT
             )
-        wait_until(lambda: "cycle (start)" in self.log.read_text(), "the first cycle")
+        wait_until(lambda: "cycle (start)" in self._said(0), "the first cycle")
         (self.daemon,) = children_of(self._process.pid)
         self._heeded = 0
         self._born = self._birth()
@@ -268,6 +276,8 @@ class Siege(Machine):
         before, self.before = self.before, self.victims()  # one attack that succeeds is not told of all that follow
         changed = list(changes(before, self.before))
         assert not changed, changed
+        # A line that is longer than what is left of a page is written in two steps.
+        wait_until(lambda: self._raw(self._heeded)[-1:] in {b"", b"\n"}, "the end of the last line", tell=self._told)
         strange = strange_lines(self._said(self._heeded))
         assert not strange, strange
 
@@ -282,13 +292,18 @@ class Siege(Machine):
         assert not left, f"bob was not served: {left} after {self._said(start)}"
         return self._said(start)
 
-    def _said(self, start: int) -> str:
+    def _raw(self, start: int) -> bytes:
         with self.log.open("rb") as log:
             log.seek(start)
-            return log.read().decode()
+            return log.read()
+
+    def _said(self, start: int) -> str:
+        """In whole lines and a part of one, which may be in the middle of a letter."""
+        lines, end, part = self._raw(start).rpartition(b"\n")
+        return (lines + end).decode() + part.decode(errors="ignore")
 
     def _told(self) -> str:
-        return self.log.read_text()[-3000:]
+        return self.log.read_text(errors="replace")[-3000:]
 
     def _give_bob_something(self) -> None:
         """Moved in whole: a cycle that runs right now is to see it as it would be."""
@@ -300,9 +315,7 @@ class Siege(Machine):
             place = self.home("bob") / target
             place.mkdir(parents=True, exist_ok=True)
             for each in source.iterdir():
-                if (place / each.name).is_dir():
-                    shutil.rmtree(place / each.name)
-                each.rename(place / each.name)
+                wait_until(partial(_put, each, place / each.name), f"room for {place / each.name}")
         self.give(self.home("bob") / ".cache", "bob")
         shutil.rmtree(stage)
 
@@ -371,6 +384,16 @@ class Siege(Machine):
         os.setresuid(uid, uid, uid)
         end_with_parent(signal.SIGKILL)  # forgotten when the ids change
         os.chdir(f"/home/{name}")
+
+
+def _put(source: Path, target: Path) -> bool:
+    """Moves a tree to where a cycle may be removing one of the same name, or make one; whether that worked."""
+    if target.is_dir():
+        shutil.rmtree(target, ignore_errors=True)
+    with suppress(OSError):
+        source.rename(target)
+        return True
+    return False
 
 
 _libc = ctypes.CDLL(None, use_errno=True)

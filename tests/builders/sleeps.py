@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class Sleep:
     seconds: float
 
 
-def sleeps(pids: Iterable[int], seconds: float) -> list[Sleep] | None:
+def sleeps(pids: Collection[int], seconds: float) -> list[Sleep] | None:
     """What ended within ``seconds`` from now; None where strace is missing or may not look."""
     program = shutil.which("strace")
     if program is None:
@@ -38,12 +38,22 @@ def sleeps(pids: Iterable[int], seconds: float) -> list[Sleep] | None:
         which = [word for pid in pids for word in ("-p", str(pid))]
         options = ["-f", "-ff", "-q", "-ttt", "-T", "-e", f"trace={_CALLS}", "-o", f"{folder}/thread"]
         tracer = subprocess.Popen([program, *options, *which], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while tracer.poll() is None and not all(map(_is_traced, pids)):
+            time.sleep(0.02)
         time.sleep(seconds)
         if tracer.poll() is not None:
             return None
         tracer.send_signal(signal.SIGINT)
-        tracer.wait(20)
+        tracer.wait(60)
         return [each for path in sorted(Path(folder).iterdir()) for each in of_thread(path)]
+
+
+def _is_traced(pid: int) -> bool:
+    """Whether somebody looks on already; nobody needs to of one that is gone."""
+    try:
+        return "\nTracerPid:\t0\n" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return True
 
 
 def of_thread(path: Path) -> list[Sleep]:

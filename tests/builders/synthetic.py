@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -37,9 +38,18 @@ def pip_responses(cache: Path, count: int, *, size: int = 100) -> None:
     for number in range(count):
         key = hashlib.sha224(f"https://files.invalid/{number}".encode()).hexdigest()
         shard = cache / "http-v2" / Path(*key[:5])
-        shard.mkdir(parents=True, exist_ok=True)
-        (shard / key).write_bytes(b"cc=4,\x81\xa8response\x80")
-        (shard / f"{key}.body").write_bytes(os.urandom(size))
+        for name, content in ((key, b"cc=4,\x81\xa8response\x80"), (f"{key}.body", os.urandom(size))):
+            _put(shard / name, content)
+
+
+def _put(path: Path, content: bytes) -> None:
+    """As pip does: a purge may take a folder away that is empty, after it was made and before it is filled."""
+    for _ in range(1000):
+        with suppress(FileNotFoundError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            return
+    raise FileNotFoundError(path)
 
 
 def half_packages(pkgs: Path, files: int) -> list[str]:

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -17,12 +18,15 @@ def test_a_process_that_naps_is_seen_to_be_woken_by_its_own_time_limit() -> None
         try:
             assert napping.stdout
             napping.stdout.readline()
-            found = sleeps([napping.pid], 2.0)
+            began = time.monotonic()
+            found = sleeps([napping.pid], 3.0)
+            took = time.monotonic() - began
         finally:
             napping.kill()
     if found is None:
         pytest.skip("strace may not look at processes here")
     (only,) = found
     assert (only.thread, only.call, only.ended_by_time) == (napping.pid, "poll", True)
-    assert 2 <= only.count <= 11
-    assert only.seconds == pytest.approx(0.2, abs=0.1)
+    assert 2 <= only.count <= took / 0.2 + 1
+    # None is shorter than asked for, and all of them together last no longer than was looked on: half are the median.
+    assert 0.199 <= only.seconds <= 2 * took / only.count

@@ -32,11 +32,11 @@ def test_children_that_a_command_waits_for_count_as_its_own() -> None:
 
 
 def test_what_a_command_leaves_behind_counts_too_but_not_by_the_clock() -> None:
-    busy = f"bytearray({MANY}); sum(range(30_000_000))"
+    busy = f"import time; bytearray({MANY}); sum(range(30_000_000)); time.sleep(5)"
     spent = timed(["sh", "-c", f"({sys.executable} -c '{busy}' & )"], ENVIRON)
     assert spent.cpu > 0.3
     assert spent.peak > MANY
-    assert spent.wall < spent.cpu
+    assert spent.wall < 5
 
 
 def test_a_command_that_fails_has_no_time() -> None:

@@ -33,6 +33,7 @@ from builders.pip_caches import (
     run_pip,
     wheelhouse,
 )
+from builders.service import eventually
 
 
 @pytest.fixture
@@ -310,7 +311,8 @@ class TestLoopDisk:
             path, device = disk.path, disk.device
         assert not path.parent.exists()
         assert str(path) not in mounted()
-        assert not Path("/sys/block", Path(device).name, "loop/backing_file").exists()
+        # The kernel lets go of it when the last who has it open does, udev among them.
+        eventually(lambda: not Path("/sys/block", Path(device).name, "loop/backing_file").exists())
 
     def test_fills_to_the_wanted_rest_and_shrinks_again(self) -> None:
         with LoopDisk(32) as disk:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -480,7 +481,7 @@ def start() -> Iterator[Start]:
         started.append(process)
         assert process.stdin
         assert process.stdout
-        process.stdin.write(f"{code}\nimport time\nprint(flush=True)\ntime.sleep(60)\n".encode())
+        process.stdin.write(f"{code}\nimport time\nprint(flush=True)\ntime.sleep(600)\n".encode())
         process.stdin.close()
         process.stdout.readline()
         return process
@@ -613,7 +614,7 @@ def test_file_where_a_folder_is_expected_stays(base: CondaBase, scene: Scene, na
 
 @needs_root
 def test_owner_removes_packages_with_closed_folders(packages: list[Path]) -> None:
-    home = Path(f"/tmp/cachewarden-closed-{os.getpid()}")
+    home = Path(tempfile.mkdtemp(prefix="cachewarden-closed-"))
     try:
         base = make_base(home, packages)
         give_to(home, NOBODY, NOBODY)
@@ -633,7 +634,7 @@ def test_owner_removes_packages_with_closed_folders(packages: list[Path]) -> Non
 
 @needs_root
 def test_package_that_cannot_be_seen_whole_stays(packages: list[Path]) -> None:
-    home = Path(f"/tmp/cachewarden-unseen-{os.getpid()}")
+    home = Path(tempfile.mkdtemp(prefix="cachewarden-unseen-"))
     try:
         base = make_base(home, packages)
         give_to(home, NOBODY, NOBODY)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from builders.service import Service, blocks, eventually
+from builders.meters import tree
+from builders.service import Service, blocks, eventually, is_gone
 from builders.synthetic import conda_packages, half_packages, pip_responses
 
 CAP = """\
@@ -42,7 +43,7 @@ def test_the_first_cycle_brings_a_cache_below_its_cap_and_term_ends_it_with_0(se
         eventually(lambda: "cycle (start)" in service.said())
         assert blocks(service.pip) <= 100_000
         process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == 0
+        assert process.wait(60) == 0
     assert "cachewarden: info: stopped" in service.said()
 
 
@@ -50,17 +51,17 @@ def test_a_cache_that_grows_is_noticed_long_before_the_interval(service: Service
     service.config.write_text(CAP)
     pip_responses(service.pip, 2)
     with service.running():
-        eventually(lambda: "cycle (start)" in service.said())
-        time.sleep(1)
+        eventually(lambda: "cycle (start)" in service.said() and service.watches())
         pip_responses(service.pip, 60)
-        eventually(lambda: "cycle (file events)" in service.said() and blocks(service.pip) <= 100_000, 40)
+        # After a cycle that took long there is a pause of twenty times that, and disks that are busy are spared.
+        eventually(lambda: "cycle (file events)" in service.said() and blocks(service.pip) <= 100_000, 200)
 
 
 def test_it_ends_by_itself_after_its_time(service: Service) -> None:
     service.config.write_text(CAP)
     began = time.monotonic()
     with service.running("--for", "2s") as process:
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     assert time.monotonic() - began >= 2
 
 
@@ -91,7 +92,7 @@ def manager(folder: Path) -> Iterator[tuple[str, socket.socket]]:
     path = str(folder / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(path)
-        listening.settimeout(20)
+        listening.settimeout(60)
         yield path, listening
 
 
@@ -123,27 +124,30 @@ def test_a_second_instance_on_the_same_state_gives_way_with_75(service: Service)
     service.config.write_text(CAP)
     with service.running():
         eventually(lambda: "cycle (start)" in service.said())
-        second = subprocess.run(service.command("daemon"), env=service.environment(), capture_output=True, timeout=20)
+        second = subprocess.run(
+            service.command("daemon"), env=service.environment(), capture_output=True, timeout=120
+        )
     assert second.returncode == 75
     assert b"another cachewarden daemon is at work on the same state" in second.stderr
 
 
 def test_a_wrong_configuration_at_the_start_ends_with_78_and_every_error(service: Service) -> None:
     service.config.write_text("version: 2\npolicies: [{}]\n")
-    done = subprocess.run(service.command("daemon"), env=service.environment(), capture_output=True, timeout=20)
+    done = subprocess.run(service.command("daemon"), env=service.environment(), capture_output=True, timeout=240)
     assert done.returncode == 78
     assert done.stderr.decode().count(str(service.config)) >= 3
 
 
 def test_term_in_the_middle_of_a_purge_ends_it_soon_and_leaves_no_half_package(service: Service) -> None:
     service.config.write_text(EVERYTHING)
-    conda_packages(service.pkgs, 60, files=200)
+    # So many that the rest would take longer than the test needs to see the first go.
+    conda_packages(service.pkgs, 150, files=200)
     with service.running() as process:
         eventually((service.pkgs / ".cachewarden-trash").exists)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == 0
+        assert process.wait(60) == 0
     left = [folder for folder in service.pkgs.iterdir() if folder.name.startswith("made")]
-    assert left, "it was too fast for the test"
+    assert left, "it went on until all was removed, or was too fast for the test"
     assert half_packages(service.pkgs, 200) == []
 
 
@@ -153,38 +157,34 @@ def test_a_purge_that_was_killed_is_finished_by_the_next_start(service: Service)
     trash = service.pkgs / ".cachewarden-trash"
     with service.running() as process:
         eventually(trash.exists)
+        below = tree(process.pid)[1:]
         process.kill()
-        process.wait(5)
-    time.sleep(1)  # launcher and worker end by themselves
+        process.wait(60)
+    eventually(lambda: all(map(is_gone, below)))  # launcher and worker end by themselves
     assert half_packages(service.pkgs, 200) == []
-    with service.running("--for", "60s") as process:
-        eventually(lambda: "cycle (start)" in service.said(), 50)
+    with service.running("--for", "200s") as process:
+        eventually(lambda: "cycle (start)" in service.said(), 180)
         assert not trash.exists()
     assert [folder.name for folder in service.pkgs.iterdir()] == ["urls.txt"]
-
-
-def children_of(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_nothing_stays_behind_when_it_is_killed(service: Service) -> None:
     service.config.write_text(CAP)
     pip_responses(service.pip, 2)
     with service.running() as process:
-        eventually(lambda: "cycle (start)" in service.said())
-        (launcher,) = children_of(process.pid)
-        eventually(lambda: len(children_of(launcher)) == 1)  # the watcher
-        (watcher,) = children_of(launcher)
+        eventually(lambda: "cycle (start)" in service.said() and service.watches())
+        below = tree(process.pid)[1:]
+        assert len(below) >= 2, "a launcher and a watcher"
         process.kill()
-        process.wait(5)
-        eventually(lambda: not Path(f"/proc/{launcher}").exists() and not Path(f"/proc/{watcher}").exists())
+        process.wait(60)
+        eventually(lambda: all(map(is_gone, below)))
 
 
 def test_it_ends_with_1_when_its_launcher_dies(service: Service) -> None:
     service.config.write_text(CAP)
     with service.running() as process:
         eventually(lambda: "cycle (start)" in service.said())
-        (launcher,) = children_of(process.pid)
+        launcher = tree(process.pid)[1]
         os.kill(launcher, signal.SIGKILL)
-        assert process.wait(10) == 1
+        assert process.wait(60) == 1
     assert "cannot go on: the launcher has died" in service.said()

@@ -16,7 +16,7 @@ def in_a_shell(shell: str, home: bytes) -> tuple[list[bytes], str, list[bytes]]:
     environ = {b"HOME": home, b"PATH": b"/usr/bin:/bin", b"LANG": b"C.UTF-8"}
     environ[b"PYTHONPATH"] = os.fsencode(os.environ.get("PYTHONPATH", ""))
     done = subprocess.run(
-        [shell, "-c", SHOW, "-", COMMAND], env=environ, cwd=home, capture_output=True, timeout=60, check=True
+        [shell, "-c", SHOW, "-", COMMAND], env=environ, cwd=home, capture_output=True, timeout=240, check=True
     )
     return done.stdout.split(b"\0")[:2], done.stderr.decode(), sorted(os.listdir(home))
 

@@ -18,7 +18,7 @@ def service(request: pytest.FixtureRequest) -> Iterator[int]:
     if request.param == "system" and os.geteuid() != 0:
         pytest.skip("serving all users needs root")
     with idle.user_mode() if request.param == "user" else idle.system_mode() as root:
-        assert settle(root, 4, 90)
+        assert settle(root, 4, 200)
         yield root
 
 

@@ -80,7 +80,7 @@ def named_by_conda(bench: Bench) -> set[str]:
         [str(CONDA), "clean", "--packages", "--tarballs", "--dry-run", "--json"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=True,
         env=environment,
         cwd=bench.root,

@@ -44,7 +44,7 @@ def run(home: Path, *words: str) -> dict[str, Any]:
     environ = {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
     command = [COMMAND, "--user", "--json", *words]
     done = subprocess.run(
-        command, env=environ, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, check=False
+        command, env=environ, capture_output=True, text=True, timeout=240, stdin=subprocess.DEVNULL, check=False
     )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)

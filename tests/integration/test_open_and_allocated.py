@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,14 +64,12 @@ def test_where_the_kernel_tells_no_extents_blocks_count() -> None:
     memory = Path("/dev/shm")
     if not memory.is_dir() or RealFiles().mount_of(str(memory)).type != "tmpfs":
         pytest.skip("no tmpfs here")
-    path = memory / f"cachewarden-test-{os.getpid()}"
-    try:
-        path.write_bytes(b"x" * 10_000)
+    with tempfile.NamedTemporaryFile(prefix="cachewarden-test-", dir=memory) as file:
+        file.write(b"x" * 10_000)
+        file.flush()
         with open_folder(str(memory)) as folder:
-            size = path.stat().st_blocks * 512
-            assert folder.allocation(path.name) == Allocation(size, size)
-    finally:
-        path.unlink(missing_ok=True)
+            size = os.stat(file.name).st_blocks * 512
+            assert folder.allocation(Path(file.name).name) == Allocation(size, size)
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "fifo"])

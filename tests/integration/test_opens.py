@@ -29,8 +29,10 @@ NOTHING_TO_DO = "version: 1\nwatch: {interval: 1h}\nkeep: {newer_than: 0s}\npoli
 DAY = 86_400
 OWN = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
 """A checkout beside the one that is installed tests itself."""
-TOLD = HOLD + EVERY + 1
-"""Seconds after which the service has heard of what was opened."""
+TOLD = HOLD + EVERY + 5
+"""Seconds after which the service has heard of what was opened, on a busy machine too."""
+HUSHED = AFTER + 3
+"""Seconds after which nothing of a listing is left, however late it was told of."""
 
 
 def response(number: int) -> str:
@@ -67,7 +69,7 @@ class Scene:
 
     def do(self, *words: str) -> str:
         done = subprocess.run(
-            self.command(*words), env=self.environment(), capture_output=True, check=True, text=True, timeout=60
+            self.command(*words), env=self.environment(), capture_output=True, check=True, text=True, timeout=240
         )
         return done.stdout
 
@@ -78,14 +80,14 @@ class Scene:
             process = subprocess.Popen(self.command("daemon"), env=self.environment(), stderr=log)
         try:
             eventually((self.state / "watching.json").exists)
-            time.sleep(AFTER + 1)  # to watch a cache it is listed, which nobody is to take for use
+            time.sleep(HUSHED)  # to watch a cache it is listed, which nobody is to take for use
             yield
             process.send_signal(signal.SIGTERM)
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
         finally:
             if process.poll() is None:
                 process.kill()
-            process.wait(10)
+            process.wait(60)
 
     def known(self, cache: Path) -> dict[str, Sighting]:
         return SqliteStore(str(self.state), writable=False).sightings(f"{os.geteuid()} {cache}")
@@ -100,7 +102,7 @@ class Scene:
         }
 
 
-def eventually(what: Callable[[], bool], seconds: float = 30) -> None:
+def eventually(what: Callable[[], bool], seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, "it did not come to pass"
@@ -121,12 +123,12 @@ def scene(tmp_path: Path) -> Scene:
 def test_what_is_opened_by_its_name_is_known_to_be_used_where_access_times_tell_nothing(scene: Scene) -> None:
     used = (response(3), response(7))
     with scene.served():
+        began = time.time_ns()
         for path in used:
             read(scene.pip / path)
             read(scene.pip / f"{path}.body")
         read(scene.pip / scene.wheel / "six-1.0-py3-none-any.whl")
         read(scene.pkgs / "zlib-1.2-0.conda")
-        began = time.time_ns()
         time.sleep(TOLD)
     assert scene.opened() == {*used, scene.wheel, "zlib-1.2-0.conda"}
     assert len(scene.known(scene.pip)) == 31
@@ -147,7 +149,7 @@ def test_our_own_looks_by_whatever_command_are_no_use(scene: Scene) -> None:
 def test_who_searches_saves_or_copies_a_cache_does_not_use_it(scene: Scene) -> None:
     with scene.served():
         for words in (["grep", "-r", "nothing"], ["tar", "-cf", "/dev/null"], ["cp", "-rt", str(scene.state)]):
-            subprocess.run([*words, str(scene.pip)], check=False, capture_output=True, timeout=60)
+            subprocess.run([*words, str(scene.pip)], check=False, capture_output=True, timeout=240)
         time.sleep(TOLD)
     assert (scene.state / "pip/http-v2").exists()
     assert len(scene.known(scene.pip)) == 31
@@ -157,9 +159,9 @@ def test_who_searches_saves_or_copies_a_cache_does_not_use_it(scene: Scene) -> N
 def test_a_use_between_two_looks_is_not_lost(scene: Scene) -> None:
     with scene.served():
         scene.do("status")
-        time.sleep(AFTER + 1)  # longer than a look hushes
+        time.sleep(HUSHED)  # longer than a look hushes
         read(scene.pip / response(3))
-        time.sleep(1)
+        time.sleep(3)
         scene.do("status")
         time.sleep(TOLD)
     assert scene.opened() == {response(3)}

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -417,7 +418,7 @@ def start() -> Iterator[Start]:
     started: list[subprocess.Popen[bytes]] = []
 
     def begin(
-        *arguments: str, code: str = "print(flush=True)\nimport time\ntime.sleep(60)\n"
+        *arguments: str, code: str = "print(flush=True)\nimport time\ntime.sleep(600)\n"
     ) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [*arguments], executable=sys.executable, stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -443,7 +444,7 @@ def pip_module(tmp_path: Path) -> Path:
     """A folder with a module ``pip`` that only sleeps."""
     folder = tmp_path / "modules"
     folder.mkdir()
-    (folder / "pip.py").write_text("import time\nprint(flush=True)\ntime.sleep(60)\n")
+    (folder / "pip.py").write_text("import time\nprint(flush=True)\ntime.sleep(600)\n")
     return folder
 
 
@@ -503,7 +504,7 @@ def test_build_begun_after_the_measurement_keeps_the_wheel(scene: Scene) -> None
 def test_orphan_that_a_process_has_open_is_held(newest: Scene, start: Start) -> None:
     orphan = add_orphan_tmp(newest.root, 86_400)
     path = str(orphan.relative_to(newest.root))
-    code = f"import time\nfile = open({str(orphan)!r})\nprint(flush=True)\ntime.sleep(60)\n"
+    code = f"import time\nfile = open({str(orphan)!r})\nprint(flush=True)\ntime.sleep(600)\n"
     process = start(sys.executable, "-", code=code)
     entry = newest.entries()[path]
     assert entry.hold == "a process has it open"
@@ -579,8 +580,8 @@ def test_file_where_a_shard_was_is_no_traceback(scene: Scene) -> None:
 def test_folder_that_cannot_be_read_is_told_and_left(
     filled: Mapping[tuple[str, bool], Filled], tmp_path_factory: pytest.TempPathFactory, mode: int
 ) -> None:
-    folder = Path("/tmp") / f"cachewarden-unreadable-{os.getpid()}-{mode:o}"
-    folder.mkdir(mode=0o755)
+    folder = Path(tempfile.mkdtemp(prefix="cachewarden-unreadable-"))
+    folder.chmod(0o755)
     try:
         scene = filled["newest", False].copy(folder)
         download, [wheel] = one_download(scene), scene.of_kind(Kind.BUILT_WHEEL)

@@ -132,7 +132,7 @@ def prepared(place: Path, case: Case) -> dict[str, str]:
 def ask_pip(place: Path, pip_path: str, environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     clean = {**environ, "PYTHONPATH": pip_path, "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
     command = [f"{place}/venv/bin/python", "-W", "ignore", *arguments]
-    return subprocess.run(command, env=clean, cwd=place / "home", capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=clean, cwd=place / "home", capture_output=True, text=True, timeout=240)
 
 
 def ask_us(place: Path, environ: dict[str, str], files: RealFiles | None = None) -> Located:

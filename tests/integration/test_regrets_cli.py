@@ -32,7 +32,7 @@ class Home:
             [*ALONE, COMMAND, "--user", *words],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             stdin=subprocess.DEVNULL,
             env={"PATH": os.environ["PATH"], "HOME": str(self.path), "LANG": "C.UTF-8",
                  **IMPORTS},

@@ -54,7 +54,7 @@ class Home:
     def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.path), "LANG": "C.UTF-8"}
         command = [COMMAND, "--user", *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+        return subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)
 
     def json(self, *words: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.run("--json", *words).stdout)

@@ -32,7 +32,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 def complete(*words: str, folder: Path = ROOT) -> set[str]:
     """What bash offers for the last of the words."""
     command = ["bash", "--norc", "-c", _ASK, "bash", str(BASH), "cachewarden", *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=folder)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     return set(done.stdout.split())
 
@@ -59,12 +59,12 @@ def test_man_has_nothing_to_say_about_a_page(page: Path) -> None:
     text = page.read_text()
     assert text.isascii()
     if shutil.which("mandoc"):
-        done = subprocess.run(["mandoc", "-T", "lint", str(page)], capture_output=True, text=True, timeout=30)
+        done = subprocess.run(["mandoc", "-T", "lint", str(page)], capture_output=True, text=True, timeout=120)
         assert done.stdout + done.stderr == ""
     if not shutil.which("man"):
         pytest.skip("man is not on this machine")
     command = ["man", "--warnings", "-Tutf8", "-Z", "--local-file", str(page)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -106,7 +106,7 @@ def test_a_percent_sign_is_written_once() -> None:
 def test_the_shell_understands_its_completions(shell: str, path: Path) -> None:
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not on this machine")
-    done = subprocess.run([shell, "-n", str(path)], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([shell, "-n", str(path)], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -96,7 +96,7 @@ def test_the_shell_scripts_are_runnable_and_understood() -> None:
         if script.parent == ROOT / ".ci" or script.name == "rules":
             assert os.access(script, os.X_OK), script.name
         if script.read_text().startswith("#!/bin/sh"):
-            assert subprocess.run(["sh", "-n", str(script)], timeout=30).returncode == 0, script.name
+            assert subprocess.run(["sh", "-n", str(script)], timeout=120).returncode == 0, script.name
 
 
 def test_a_staged_uninstall_takes_back_what_was_noted_and_nothing_else(tmp_path: Path) -> None:
@@ -140,6 +140,6 @@ def script(verb: str, folder: Path, **environ: str) -> "subprocess.CompletedProc
         [str(ROOT / ".ci" / "install"), verb],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         env={"PATH": os.environ["PATH"], "DESTDIR": str(folder), **environ},
     )

@@ -200,7 +200,7 @@ def on_a_terminal(siege: Siege, *words: str) -> bytes:
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 200, 0, 0))
         os.execvpe(command[0], command, {**ENVIRONMENT, "TERM": "xterm-256color"})
     shown = b""
-    while select.select([terminal], [], [], 60)[0]:
+    while select.select([terminal], [], [], 240)[0]:
         try:
             data = os.read(terminal, 65536)
         except OSError:

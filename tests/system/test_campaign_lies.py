@@ -111,7 +111,7 @@ def test_half_a_message_and_then_silence_costs_one_time_limit(homes: Homes) -> N
         channel._stream.sendall(GOOD_HEAD[:-1])
         time.sleep(600)
 
-    with launched(lying(ann, lie), ann, bob, limits=LIMITS | {"look": Limits(0.5)}) as workers:
+    with launched(lying(ann, lie), ann, bob, limits=LIMITS | {"look": Limits(4.0)}) as workers:
         began = time.monotonic()
         with pytest.raises(WorkerError, match="the channel ended in the middle of a message"):
             look_at(workers, ann, Hooks())

@@ -83,15 +83,17 @@ def measured(scene: Scene) -> MeasuredCache:
 
 def settled(disk: LoopDisk) -> int:
     """Free bytes, root's reserve among them, once the filesystem has put all away that it put off."""
-    known = -1
-    for _ in range(20):
+    known, same = -1, 0
+    for _ in range(60):
         descriptor = os.open(disk.path, os.O_RDONLY)
         os.sync()
         os.close(descriptor)
         status = os.statvfs(disk.path)
         # Of btrfs, f_bfree counts metadata as well; of ext4, f_bavail hides root's reserve.
         now = (status.f_bavail if disk.fstype == "btrfs" else status.f_bfree) * status.f_frsize
-        if now == known:
+        same = same + 1 if now == known else 0
+        # What others do in the background may not have had its turn yet; of ext4 nothing is.
+        if same == (1 if disk.fstype == "ext4" else 3):
             break
         known = now
         time.sleep(0.3)
@@ -172,7 +174,7 @@ def test_what_only_entries_share_comes_back_within_the_bounds(packages: list[Pat
         scene = conda_on(disk, packages[:2])
         for name in RANDOM:
             one, two = scene.root / "spare0-1.0-0" / name, scene.root / "spare1-1.0-0" / name
-            subprocess.run(["cp", "--reflink=always", one, two], check=True, timeout=60)
+            subprocess.run(["cp", "--reflink=always", one, two], check=True, timeout=240)
         found = told(disk, scene)
         is_bounded(found)
         assert found.got > found.least + 4 * MIB
@@ -182,7 +184,7 @@ def test_what_a_snapshot_keeps_is_not_promised(packages: list[Path]) -> None:
     with disk_of("btrfs") as disk:
         scene = conda_on(disk, packages[:1])
         snapshot = ["btrfs", "subvolume", "snapshot", str(disk.path), str(disk.path / "snapshot")]
-        subprocess.run(snapshot, check=True, timeout=60, capture_output=True)
+        subprocess.run(snapshot, check=True, timeout=240, capture_output=True)
         cache = measured(scene)
         assert figures.of_cache(cache).frees == 0
         assert figures.of_cache(cache).maybe > 10 * MIB
@@ -220,7 +222,7 @@ def test_a_compressed_cache_is_purged_no_further_than_needed(packages: list[Path
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         }
-        done = subprocess.run(command, env=environ, check=False, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, env=environ, check=False, capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, done.stdout + done.stderr
         got = settled(disk) - before
         largest = 16 * MIB
@@ -263,7 +265,7 @@ def test_a_real_quota_is_read_by_its_owner() -> None:
         disk = LoopDisk(64, "ext4", mkfs_options=("-O", "quota"))
         with disk:
             give = ["setquota", "-u", "4711", "2048", "4096", "0", "0", str(disk.path)]
-            subprocess.run(give, check=True, timeout=60, capture_output=True)
+            subprocess.run(give, check=True, timeout=240, capture_output=True)
             found = RealFiles().quota(str(disk.path), 4711)
             assert found is not None
             assert found.limit == 2 * MIB

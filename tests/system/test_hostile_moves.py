@@ -74,7 +74,7 @@ def test_a_worker_that_talks_about_its_move_for_ever_costs_its_time_and_no_more(
         began = time.monotonic()
         with pytest.raises(WorkerError, match="the worker of ann failed"):
             workers.move(ann, SETTLE, Hooks())
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60, "one second is its limit here, and half an hour without"
         assert look_at(workers, bob, Hooks()).caches
 
 

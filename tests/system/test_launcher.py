@@ -190,13 +190,13 @@ def test_a_worker_that_overruns_its_time_is_killed() -> None:
         job = workers.start(ANN, "hurry")
         began = time.monotonic()
         assert job.channel.receive() is None
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15, "the usual limit is longer"
         job.close()
         assert wait_for_end(workers) == {1: -9}
 
 
 def wait_for_end(workers: LaunchedWorkers) -> dict[int, int]:
-    for _ in range(100):
+    for _ in range(1200):
         if ended := workers.notice():
             return ended
         time.sleep(0.05)
@@ -432,5 +432,5 @@ def test_who_looks_waits_for_the_disks_and_who_purges_does_not(work: str, turn: 
     """Idle and best-effort (``linux/ioprio.h``)."""
     with launched(tell_whose_turn, ANN, limits=REAL_LIMITS) as workers:
         job = workers.start(ANN, work)
-        assert job.channel.receive(seconds=10) == ("turn", turn)
+        assert job.channel.receive(seconds=60) == ("turn", turn)
         job.close()

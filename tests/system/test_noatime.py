@@ -93,7 +93,7 @@ class Home:
         options = ["--user", "--config", str(self.path / "p.yaml"), "--state-dir", str(self.path / "state"), "--json"]
         done = subprocess.run(
             [COMMAND, *options, *words],
-            env=environ, capture_output=True, text=True, timeout=120, check=True,
+            env=environ, capture_output=True, text=True, timeout=240, check=True,
         )  # fmt: skip
         said = json.loads(done.stdout)
         assert isinstance(said, dict)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.disks import LoopDisk, why_no_loop_disks
+from builders.disks import LoopDisk, unmount, why_no_loop_disks
 from builders.launched import launched
 from builders.machine import Machine
 from builders.synthetic import pip_responses
@@ -300,7 +300,7 @@ def test_below_media_nothing_is_made_unless_a_disk_is_mounted_there() -> None:
             assert asked(str(to), to) == "placed: "
             assert to.stat().st_uid == ANN.uid
         finally:
-            subprocess.run(["umount", str(bare)], check=True)
+            unmount(bare)
     finally:
         bare.rmdir()
 
@@ -313,7 +313,7 @@ def test_where_a_filesystem_keeps_no_owners_nothing_is_left(ground: Path) -> Non
             answer = asked(str(ground / "cache/pip"), ground / "cache/pip")
             left = os.listdir(ground)
         finally:
-            subprocess.run(["umount", str(ground)], check=True)
+            unmount(ground)
     assert answer.endswith("Operation not permitted") or "keeps neither" in answer
     assert left == []
 
@@ -351,7 +351,7 @@ def plug_in() -> Iterator[str]:
 
 def shell(machine: Machine, script: str) -> str:
     done = subprocess.run(
-        machine.inside("sh", "-c", script), capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL
+        machine.inside("sh", "-c", script), capture_output=True, text=True, timeout=240, stdin=subprocess.DEVNULL
     )
     return done.stdout + done.stderr
 

@@ -42,7 +42,7 @@ def place(tmp_path: Path) -> Iterator[House]:
 def command(place: House, *words: str, status: int = 0, **environ: str) -> subprocess.CompletedProcess[str]:
     clean = {"HOME": str(place.home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", **environ}
     done = subprocess.run(
-        [COMMAND, "--user", *words], env=clean, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL
+        [COMMAND, "--user", *words], env=clean, capture_output=True, text=True, timeout=240, stdin=subprocess.DEVNULL
     )
     assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
     return done
@@ -266,11 +266,11 @@ def test_a_signal_ends_the_command_with_its_status_and_the_next_run_goes_on(plac
     with subprocess.Popen(
         [COMMAND, "--user", "relocate", "pip", str(place.to("pip"))], env=environ, stdout=subprocess.PIPE, text=True
     ) as moving_:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while not (place.to("pip") / "http-v2").exists() and time.monotonic() < until:
             time.sleep(0.01)
         moving_.terminate()
-        assert moving_.wait(30) == 143
+        assert moving_.wait(120) == 143
     assert [each.phase for each in place.records()] == [Phase.COPYING]
     (unfinished,) = [each for each in answer(place, "history")["moves"] if each["unfinished"]]
     assert unfinished["to"] == str(place.to("pip"))

@@ -9,6 +9,7 @@ import pytest
 
 from builders.disks import LoopDisk, why_no_loop_disks
 from builders.moves import House, Meanwhile, fill_conda, fill_pip, house, is_open, looks
+from builders.service import eventually
 from cachewarden.model.relocations import Errand, Moved, Phase
 
 pytestmark = [
@@ -122,6 +123,7 @@ def test_input_and_output_errors_of_the_destination_leave_the_cache_where_it_is(
         os.truncate(image, 6 << 20)
         command("losetup", "--set-capacity", house.disk.device)
 
+    make = ["mkfs.ext4", "-q", "-F", "-m", "0", place.disk.device]
     for step in (1, 201, 251):  # while it is counted, and while it is copied
         happened, moved = run_with_fault(place, Errand.RELOCATE, "pip", (shrink, shrink), step)
         assert happened
@@ -131,7 +133,8 @@ def test_input_and_output_errors_of_the_destination_leave_the_cache_where_it_is(
         command("umount", "--lazy", str(place.disk.path))
         os.truncate(place.disk.path.parent / "image", place.disk.size_mib << 20)
         command("losetup", "--set-capacity", place.disk.device)
-        command("mkfs.ext4", "-q", "-F", "-m", "0", place.disk.device)
+        # What is unmounted lazily may be in use for a moment.
+        eventually(lambda: subprocess.run(make, capture_output=True).returncode == 0)
         place.disk.mount()
         place.run(Errand.RESTORE, leave_data=True)
         assert not place.records()

@@ -101,8 +101,11 @@ def test_a_kill_at_random_instants_leaves_a_whole_cache_and_the_next_start_ends_
         errand = Errand.RESTORE if place.records() else Errand.RELOCATE
         order = place.order(errand, ecosystem, method=method)
         work = partial(place.settle_all, order)
-        status = in_a_child(work, kill_after=chance.uniform(0, took[errand]))
-        killed += status == signal.SIGKILL
+        after = chance.uniform(0, took[errand])
+        if in_a_child(work, kill_after=after) == signal.SIGKILL:
+            killed += 1
+        else:
+            took[errand] = after  # it took so long only because the machine was busy
         check_whole(place, ecosystem, whole)
         check_finished(place, ecosystem, whole)
     assert killed > 35

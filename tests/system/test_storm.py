@@ -3,9 +3,10 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,32 @@ NO_DISKS = why_no_loop_disks()
 pytestmark = [pytest.mark.root, pytest.mark.skipif(NO_DISKS is not None, reason=str(NO_DISKS))]
 
 
+class Stall:
+    """How long the disk itself keeps somebody waiting, at the worst, who changes next to nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "touched"
+        self._file.touch()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._touch)
+        self.longest = 0.0
+
+    def _touch(self) -> None:
+        while not self._ended.wait(0.02):
+            began = time.monotonic()
+            os.utime(self._file)
+            self.longest = max(self.longest, time.monotonic() - began)
+
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+            self._thread.join()
+
+
 class Storm:
     """A machine whose disk is small: ann's pip cache fills most of it, the state of the service is on it as well."""
 
@@ -48,26 +75,28 @@ class Storm:
         self.errors: list[OSError] = []
         self.crossed_at: float | None = None
         self.freed_after: float | None = None
+        self.stall = Stall(disk.path)
 
     @contextmanager
     def daemon(self) -> Iterator[None]:
-        command = [*AHEAD, *self.machine.arguments("--verbose", "daemon", "--for", "180s")]
+        command = [*AHEAD, *self.machine.arguments("--verbose", "daemon", "--for", "280s")]
         with self.log.open("wb") as log:
             process = subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL)
         self.pid = process.pid
         try:
             self.eventually(lambda: "cycle (start)" in self.said())
             time.sleep(0.5)
-            yield
+            with self.stall.measured():
+                yield
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
     def said(self) -> str:
         return self.log.read_text()
 
     def eventually(self, what: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not what():
             assert time.monotonic() < deadline, self.said()
             time.sleep(0.02)
@@ -76,8 +105,11 @@ class Storm:
         return self.disk.free_bytes() / self.total
 
     def write(self, mib: int, rate: int = RATE, pieces: int = 1) -> None:
-        """``rate`` MiB a second into files of 8 MiB, watching how much is free and when files go."""
-        began = time.monotonic()
+        """``rate`` MiB a second into files of 8 MiB, watching how much is free and when files go.
+
+        Never more: who was kept waiting, by the disk or by others, does not make up for it.
+        """
+        due, step = time.monotonic(), 1 / pieces / rate
         block = os.urandom(MIB // pieces)
         before = os.statvfs(self.disk.path).f_favail
         for number in range(mib * pieces):
@@ -87,7 +119,8 @@ class Storm:
             except OSError as error:
                 self.errors.append(error)
             before = self.watch(before)
-            time.sleep(max(0.0, began + (number + 1) / pieces / rate - time.monotonic()))
+            due = max(due + step, time.monotonic())
+            time.sleep(max(0.0, due - time.monotonic()))
 
     def watch(self, inodes_before: int) -> int:
         """Who writes makes no inode free: when there are more of them, files went."""
@@ -102,7 +135,13 @@ class Storm:
     def told(self) -> str:
         lowest = f"{self.lowest / MIB:.1f} MiB free at the lowest ({100 * self.lowest / self.total:.1f} %)"
         first = "nothing freed" if self.freed_after is None else f"first files gone {self.freed_after:.2f} s after"
-        return f"{lowest}, {first}, {len(self.errors)} writes failed"
+        stall = f"the disk itself kept waiting for {self.stall.longest:.2f} s"
+        return f"{lowest}, {first}, {len(self.errors)} writes failed, {stall}"
+
+    @property
+    def freed_at_once(self) -> bool:
+        """Within a second, and what the disk takes for the least of all changes."""
+        return self.freed_after is not None and self.freed_after < 1 + self.stall.longest
 
 
 def tell(storm: Storm) -> None:
@@ -118,8 +157,7 @@ def test_whoever_writes_50_megabytes_a_second_never_meets_a_full_disk(tmp_path: 
         tell(storm)
         assert storm.errors == [], storm.told() + storm.said()
         assert storm.lowest < MARK * storm.total
-        assert storm.freed_after is not None
-        assert storm.freed_after < 1, storm.told() + storm.said()
+        assert storm.freed_at_once, storm.told() + storm.said()
         assert "filled up, first aid)" in storm.said()
 
 
@@ -150,8 +188,7 @@ def test_a_disk_that_is_full_all_of_a_sudden_has_room_again_within_a_second(tmp_
             storm.eventually(lambda: storm.share() >= 0.3)
         tell(storm)
         assert storm.lowest < MIB
-        assert storm.freed_after is not None
-        assert storm.freed_after < 1, storm.told() + storm.said()
+        assert storm.freed_at_once, storm.told() + storm.said()
 
 
 def test_a_disk_that_hovers_at_its_mark_does_not_bring_a_cycle_every_second(tmp_path: Path) -> None:
@@ -161,17 +198,22 @@ def test_a_disk_that_hovers_at_its_mark_does_not_bring_a_cycle_every_second(tmp_
         storm.machine.config.write_text(KEEP_FREE.replace(", until: 30%", ""))
         disk.fill(int(0.205 * storm.total))
         with storm.daemon():
+            began = time.monotonic()
             storm.write(20, rate=1, pieces=16)
+            took = time.monotonic() - began
         cycles = storm.said().count(" cycle (")
         tell(storm)
-        assert 2 <= cycles <= 5, storm.said()
+        assert 2 <= cycles <= 5 * max(1, took / 20), storm.said()
         assert storm.lowest > 0.1 * storm.total, storm.told()
 
 
 def ended(storm: Storm) -> int:
     """Page faults of all workers that have ended: they grow with each."""
-    stats = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in tree(storm.pid))
-    return sum(int(fields[8]) for fields in stats)
+    found = 0
+    for pid in tree(storm.pid):
+        with suppress(OSError):  # one that has ended by now
+            found += int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[8])
+    return found
 
 
 def test_nor_does_one_who_writes_when_nobody_has_looked_for_a_while(tmp_path: Path) -> None:
@@ -189,6 +231,5 @@ def test_nor_does_one_who_writes_when_nobody_has_looked_for_a_while(tmp_path: Pa
             storm.write(170)
         tell(storm)
         assert storm.errors == [], storm.told() + storm.said()
-        assert storm.freed_after is not None
-        assert storm.freed_after < 1, storm.told() + storm.said()
+        assert storm.freed_at_once, storm.told() + storm.said()
         assert "filled up, first aid)" in storm.said()

