@@ -45,6 +45,7 @@ class CondaAtWork(OwnProcesses):
 def scene(tmp_path: Path) -> Scene:
     root = tmp_path / "home" / ".conda" / "pkgs"
     conda_packages(root, 4, files=5, folders=1)
+    os.sync()  # what is not on the disk yet, nobody can say of what it gives back
     return Scene(Conda(), root, tmp_path / "home")
 
 

@@ -138,7 +138,7 @@ def capped(**conditions: object) -> Policy:
 def test_a_policy_that_loses_much_is_told_what_would_take_less() -> None:
     tight = capped(size=marks(100, 50), unused_for=Seconds(30 * DAY), free_space=marks("10%", "50%"))
     assert advised(regret(), known=settings(tight)) == (
-        "cap-pip takes what is wanted again: an unused_for longer than 4w2d takes less, or higher marks of its size "
+        "cap-pip takes what is wanted again: an unused_for longer than 30d takes less, or higher marks of its size "
         "leave more, or a free_space.until nearer to below takes less at a time."
     )
     assert advised(regret(), known=settings(capped(free_space=marks("10%")))) == ""
