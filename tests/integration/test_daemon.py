@@ -54,7 +54,8 @@ def test_a_cache_that_grows_is_noticed_long_before_the_interval(service: Service
         eventually(lambda: "cycle (start)" in service.said() and service.watches())
         pip_responses(service.pip, 60)
         # After a cycle that took long there is a pause of twenty times that, and disks that are busy are spared.
-        eventually(lambda: "cycle (file events)" in service.said() and blocks(service.pip) <= 100_000, 200)
+        # One that comes before all of it was there leaves room for the rest: nothing is above the cap in the end.
+        eventually(lambda: "cycle (file events)" in service.said() and blocks(service.pip) <= 200_000, 200)
 
 
 def test_it_ends_by_itself_after_its_time(service: Service) -> None:

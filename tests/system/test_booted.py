@@ -352,7 +352,7 @@ def test_root_by_hand_beside_the_service_works_on_the_same_state_and_leaves_noth
     debian: Booted,
 ) -> None:
     for words in (["status"], ["plan"], ["run"], ["purge", "pip", "--all", "--yes"], ["history"], ["list"]):
-        debian.run("cachewarden", *words)
+        debian.by_hand(*words)
     state = debian.run("find", "/var/lib/cachewarden", "!", "-user", "cachewarden").stdout
     assert state == ""
     assert debian.run("stat", "--format=%a %U", "/var/lib/cachewarden").stdout.split() == ["700", "cachewarden"]
@@ -509,7 +509,7 @@ def test_a_policy_moves_a_cache_to_a_disk_of_roots_which_is_unplugged_and_plugge
     bodies = debian.run("find", "/media/roots/carol/pip", "-name", "*.body").stdout.split()
     assert (len(bodies), (debian.root / "home/carol/.cache/pip").exists()) == (25, False)
     debian.configure(POLICIES)
-    debian.run("cachewarden", "restore", "pip", "--owner", "carol")
+    debian.by_hand("restore", "pip", "--owner", "carol")
     assert (debian.root / "home/carol/.cache/pip/http-v2").exists()
     assert not conf.exists()
     debian.pull_out(device, "/media/roots")
