@@ -47,9 +47,11 @@ class Workers:
                 since, ended = time.monotonic(), self.ended()
             time.sleep(0.05)
 
-    def look(self, seconds: float = 60) -> None:
-        """Waits for one that ends; where disks are busy a look that can wait is put off for twenty seconds."""
-        ended = self.ended()
+    def look(self, ended: int, seconds: float = 60) -> None:
+        """Waits for one that ends, with what ``ended`` said before there was a reason for it.
+
+        Where disks are busy a look that can wait is put off for twenty seconds.
+        """
         eventually(lambda: self.ended() > ended, seconds)
 
 
@@ -99,8 +101,9 @@ def written(folder: Path) -> dict[str, int]:
 
 def test_a_new_file_brings_a_look_and_what_is_too_much_goes(service: Service) -> None:
     with quiet(service) as workers:
+        before = workers.ended()
         (service.pip / "http-v2" / "new").write_bytes(b"x")
-        workers.look()
+        workers.look(before)
         workers.are_quiet()
         pip_responses(service.pip, 80)
         # A cycle that comes before all of it was there leaves room for the rest: nothing is above the cap in the end.
@@ -115,6 +118,7 @@ def test_a_look_follows_whatever_it_would_see(service: Service, where: str) -> N
     (service.home / ".conda" / "environments.txt").write_text(f"{records.parent}\n")
     (service.pkgs / "cache").mkdir()
     with quiet(service) as workers:
+        before = workers.ended()
         if where == "repodata":
             (service.pkgs / "cache" / "abc.json").write_text("{}")
         elif where == "environment":
@@ -127,7 +131,7 @@ def test_a_look_follows_whatever_it_would_see(service: Service, where: str) -> N
         else:
             (service.pip / "http-v2").rename(service.home / "away")
             service.pip.rename(service.home / "gone")
-        workers.look()
+        workers.look(before)
         workers.are_quiet()
 
 
@@ -147,4 +151,4 @@ def test_a_cache_that_the_watcher_cannot_see_whole_is_looked_at_every_time(servi
     with service.running() as process:
         workers = Workers(service, process.pid)
         for _ in range(4):
-            workers.look()
+            workers.look(workers.ended())

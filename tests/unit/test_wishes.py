@@ -28,3 +28,12 @@ def test_the_regular_look_gives_way_to_one_for_a_reason(wishes: list[tuple[float
         found = sooner(found, wish(*each))
     assert found
     assert found.trigger == comes
+
+
+def test_new_wishes_for_what_was_put_off_do_not_put_it_off_further() -> None:
+    """Disks that are busy for long: what is wanted every second would be done never, what is heard again likewise."""
+    for trigger in (INTERVAL, "file events"):
+        put_off = Wish(105, trigger, 100, patient=True)
+        found = sooner(put_off, Wish(101, trigger, 101, patient=True))
+        assert (found.when, found.since) == (101, 100)
+        assert sooner(wish(90, "start"), found).since == 90
