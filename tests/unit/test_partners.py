@@ -112,6 +112,32 @@ def test_other_orders_know_no_partners() -> None:
     assert [each.path for _, each in ordered] == ["other-1-0.conda", f"{PACKAGE}.conda", PACKAGE]
 
 
+def test_a_thousand_sources_of_the_same_thousand_wheels_take_no_time_by_the_square() -> None:
+    """Anybody can name the files of an own cache so; each is asked about a few times, however many there are."""
+
+    class Path(str):
+        __slots__ = ()
+        asked = 0
+
+        def __hash__(self) -> int:
+            Path.asked += 1
+            return super().__hash__()
+
+    def asked(count: int) -> int:
+        wheels = [entry(Path(f"wheels/{number}"), kind=Kind.BUILT_WHEEL, used=900 * DAY) for number in range(count)]
+        sources = [replace(entry(f"http-v2/{number}", used=0), facts=FETCH) for number in range(count)]
+        seen = cache(*wheels, *sources)
+        appraiser = Appraiser(snapshot(seen), settings())
+        found = [(seen, each) for each in seen.entries]
+        Path.asked = 0
+        ordered = appraiser.ordered(Order.CHEAPEST_FIRST, found, lambda _: wheel_paths)
+        assert len(ordered) == 2 * count
+        return Path.asked
+
+    wheel_paths = {f"wheels/{number}" for number in range(400)}
+    assert asked(400) < 4.5 * asked(100)
+
+
 STEMS = some.sampled_from(["a-1-0", "b-1-0", "c-1-0"])
 TOLD = some.builds(
     lambda stem, ending, regain, standing, megabytes, days: replace(

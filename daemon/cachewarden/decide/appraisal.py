@@ -2,7 +2,7 @@
 
 import heapq
 import itertools
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from typing import NamedTuple
 
 from cachewarden.decide.choice import SORTING, Candidate, SortKey, cheapest_first, why_it_stays
@@ -23,7 +23,7 @@ class Alone(NamedTuple):
     """What an entry is ``worth`` once ``others``, paths in its cache, are gone."""
 
     worth: Worth
-    others: tuple[str, ...]
+    others: Sequence[str]
 
 
 class Appraiser:
@@ -50,7 +50,7 @@ class Appraiser:
         """What it is worth without those that make it cheap, if there are any."""
         others = self._partners_in(cache).of(entry)
         without = self._worth_alone(cache, entry) if others else None
-        return Alone(without, tuple(others)) if without and without.value > self.worth(cache, entry).value else None
+        return Alone(without, others) if without and without.value > self.worth(cache, entry).value else None
 
     def ordered(self, order: Order, found: list[Candidate], gone: Gone) -> list[Candidate]:
         """What goes first comes first; by cost, each as it is once those before it, and the ``gone``, are gone."""
@@ -61,10 +61,10 @@ class Appraiser:
         partners = {key_of(cache): known for cache in caches if (known := self._partners_in(cache))}
         if not partners:
             return ranked
-        queue = _Queue(partners, gone, self._key_alone)
+        repricing = _Repricing(partners, gone, self._key_alone)
         for candidate in ranked:
-            queue.add(candidate, self._key(candidate))
-        return queue.finished()
+            repricing.add(candidate, self._key(candidate))
+        return repricing.finished()
 
     def why_it_stays(self, policy: Policy, cache: MeasuredCache, entry: Entry) -> str | None:
         """The reason why the policy must not take an entry that it speaks of."""
@@ -106,7 +106,7 @@ class Appraiser:
         return self._partners[key]
 
 
-class _Queue:
+class _Repricing:
     """Takes candidates in the order of what they are worth, and makes those wait that what went before made dearer.
 
     Nothing gets cheaper by what goes, so whoever waits has its place further back, and each waits once at most.
@@ -121,6 +121,8 @@ class _Queue:
         self._taken: set[tuple[CacheKey, str]] = set()
         self._waiting: list[tuple[SortKey, int, Candidate]] = []
         self._number = itertools.count()
+        self._first: dict[int, int] = {}
+        """By ``id`` of a list of others: how many at its beginning are gone."""
 
     def add(self, candidate: Candidate, key: SortKey) -> None:
         """The next one by its own ``key``."""
@@ -145,5 +147,11 @@ class _Queue:
         key = key_of(cache)
         partners = self._partners.get(key)
         others = partners.of(entry) if partners else ()
-        gone = self._gone(cache)
-        return bool(others) and all(path in gone or (key, path) in self._taken for path in others)
+        if not others:
+            return False
+        # Goes on where it stopped: a worker may tell of a thousand sources of the same thousand wheels.
+        first, gone = self._first.get(id(others), 0), self._gone(cache)
+        while first < len(others) and (others[first] in gone or (key, others[first]) in self._taken):
+            first += 1
+        self._first[id(others)] = first
+        return first == len(others)

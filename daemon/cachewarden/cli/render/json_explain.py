@@ -11,6 +11,8 @@ from cachewarden.decide.worth import Worth, usual
 from cachewarden.model.caches import Entry
 from cachewarden.system.memory import PastRemoval
 
+_MOST_OTHERS = 100
+
 
 def explained(
     policies: Iterable[PolicyVerdict],
@@ -90,5 +92,5 @@ def _worth(worth: Worth, entry: Entry, alone: Alone | None) -> Document:
         "installed": facts.installed,
         "factors": [{"reason": why, "factor": factor} for why, factor in worth.weights],
         "freed_bytes": worth.freed,
-        "alone": {"value": alone.worth.value, "without": list(alone.others)} if alone else None,
+        "alone": {"value": alone.worth.value, "without": list(alone.others[:_MOST_OTHERS])} if alone else None,
     }
