@@ -267,3 +267,10 @@ def test_removals_with_endless_paths_take_a_bounded_place(tmp_path: Path) -> Non
     database.close()
     assert 10_000 < text <= 100_000
     assert len(store.cycles(50)) == 30
+
+
+def test_why_there_is_no_state_is_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    store = SqliteStore(str(tmp_path / "file" / "state"), writable=True)
+    where = tmp_path / "file" / "state" / FILE
+    assert store.trouble == f"{where}: Not a directory; working without it: no history is kept"

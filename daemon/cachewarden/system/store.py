@@ -121,7 +121,8 @@ class SqliteStore:
         return connection
 
     def _fail(self, error: Exception) -> None:
-        self.trouble = f"{self._path}: {error}; working without it: no history is kept"
+        why = (isinstance(error, OSError) and error.strerror) or error
+        self.trouble = f"{self._path}: {why}; working without it: no history is kept"
         if self._connection:
             with suppress(sqlite3.Error):
                 self._connection.close()
